@@ -1,0 +1,63 @@
+import { createHash } from 'node:crypto'
+import { type Brand } from './brand.js'
+import { AppError } from './errors.js'
+
+/** The canonical text of a digest: `sha256:` and 64 hex characters. The only name by which content is trusted. */
+export type Digest = Brand<string, 'Digest'>
+/** The 64 hex characters of a digest, as used in file names, metainfo and on the peer wire. */
+export type DigestHex = Brand<string, 'DigestHex'>
+
+const HEX_64 = /^[0-9a-fA-F]{64}$/
+const PREFIX = 'sha256:'
+
+/**
+ * Parses `sha256:<64 hex>`; upper-case hex is kept as it is (p2p specification 3.1).
+ * @throws AppError DIGEST_INVALID; the texts are those that Kraken's clients log (http-api specification 1.3)
+ */
+export function parseDigest (text: string): Digest {
+  const parts = text.split(':')
+  if (parts.length !== 2) throw new AppError('DIGEST_INVALID', "invalid digest: expected '<algo>:<hex>'")
+  if (parts[0] !== 'sha256') throw new AppError('DIGEST_INVALID', 'invalid digest algo: expected sha256')
+  parseDigestHex(parts[1] ?? '')
+  return text as Digest
+}
+
+/** Parses the 64 hex characters alone. @throws AppError DIGEST_INVALID */
+export function parseDigestHex (text: string): DigestHex {
+  const hex = text as DigestHex
+  if (text.length !== 64) {
+    throw new AppError('DIGEST_INVALID', `invalid sha256: expected 64 characters, got ${text.length} from "${text.slice(0, 128)}"`)
+  }
+  if (!HEX_64.test(text)) {
+    const bad = [...text].find(c => !/[0-9a-fA-F]/.test(c)) ?? '?'
+    const point = (bad.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')
+    throw new AppError('DIGEST_INVALID', `invalid sha256: hex: encoding/hex: invalid byte: U+${point} '${bad}'`)
+  }
+  return hex
+}
+
+/** True for text that `parseDigest` accepts. */
+export function isDigest (text: string): text is Digest {
+  return text.startsWith(PREFIX) && HEX_64.test(text.slice(PREFIX.length))
+}
+
+export function hexOf (digest: Digest): DigestHex { return digest.slice(PREFIX.length) as DigestHex }
+
+export function digestFromHex (hex: DigestHex): Digest { return (PREFIX + hex) as Digest }
+
+/** The digest of a SHA-256 sum of 32 bytes. */
+export function digestFromSum (sum: Uint8Array): Digest {
+  return (PREFIX + Buffer.from(sum.buffer, sum.byteOffset, sum.byteLength).toString('hex')) as Digest
+}
+
+/** The digest of some bytes that are small enough to hash on the spot (manifests, test data). */
+export function digestOf (bytes: Uint8Array | string): Digest {
+  return (PREFIX + createHash('sha256').update(bytes).digest('hex')) as Digest
+}
+
+/** The 2 bytes spelt by the first four hex characters: the key of all rendezvous hashing (cluster specification 2.1). */
+export function shardKey (digest: Digest): Uint8Array {
+  return Buffer.from(digest.slice(PREFIX.length, PREFIX.length + 4), 'hex')
+}
+
+export const EMPTY_DIGEST = 'sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855' as Digest
