@@ -1,0 +1,12 @@
+import { route } from './route.js'
+
+/** The agent server (http-api specification 3.1). Digest parameters may also be bare hex. */
+export const agentApi = {
+  health: route('GET', '/health'),
+  readiness: route('GET', '/readiness'),
+  getTag: route('GET', '/tags/{tag}'),
+  download: route('GET', '/namespace/{namespace}/blobs/{digest}'),
+  stat: route('HEAD', '/namespace/{namespace}/blobs/{digest}'),
+  deleteBlob: route('DELETE', '/blobs/{digest}'),
+  blacklist: route('GET', '/x/blacklist')
+} as const

@@ -1,0 +1,14 @@
+import { route } from './route.js'
+
+/** The build-index (http-api specification 7.1). */
+export const buildIndexApi = {
+  health: route('GET', '/health'),
+  readiness: route('GET', '/readiness'),
+  putTag: route('PUT', '/tags/{tag}/digest/{digest}'),
+  hasTag: route('HEAD', '/tags/{tag}'),
+  getTag: route('GET', '/tags/{tag}'),
+  repositoryTags: route('GET', '/repositories/{repo}/tags'),
+  list: route('GET', '/list/*'),
+  origin: route('GET', '/origin'),
+  putDuplicate: route('PUT', '/internal/duplicate/tags/{tag}/digest/{digest}')
+} as const

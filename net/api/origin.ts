@@ -1,0 +1,26 @@
+import { route } from './route.js'
+
+/** The blob server of an origin (http-api specification 5.1). */
+export const originApi = {
+  health: route('GET', '/health'),
+  readiness: route('GET', '/readiness'),
+  locations: route('GET', '/blobs/{digest}/locations'),
+  startUpload: route('POST', '/namespace/{namespace}/blobs/{digest}/uploads'),
+  patchUpload: route('PATCH', '/namespace/{namespace}/blobs/{digest}/uploads/{uid}'),
+  commitUpload: route('PUT', '/namespace/{namespace}/blobs/{digest}/uploads/{uid}'),
+  download: route('GET', '/namespace/{namespace}/blobs/{digest}'),
+  startTransfer: route('POST', '/internal/blobs/{digest}/uploads'),
+  patchTransfer: route('PATCH', '/internal/blobs/{digest}/uploads/{uid}'),
+  commitTransfer: route('PUT', '/internal/blobs/{digest}/uploads/{uid}'),
+  deleteBlob: route('DELETE', '/internal/blobs/{digest}'),
+  overwriteMetaInfo: route('POST', '/internal/blobs/{digest}/metainfo'),
+  peerContext: route('GET', '/internal/peercontext'),
+  stat: route('HEAD', '/internal/namespace/{namespace}/blobs/{digest}'),
+  metaInfo: route('GET', '/internal/namespace/{namespace}/blobs/{digest}/metainfo'),
+  commitDuplicate: route('PUT', '/internal/duplicate/namespace/{namespace}/blobs/{digest}/uploads/{uid}')
+} as const
+
+/** Response header of `locations`: `host:port` of each owner, best first, joined by commas. */
+export const LOCATIONS_HEADER = 'Origin-Locations'
+/** Request header by which our own peers ask for metainfo with a SHA-256 for every piece. */
+export const PIECE_DIGESTS_HEADER = 'shoal-piece-digests'
