@@ -1,6 +1,10 @@
 import { type Digest } from '../runtime/core/digest.js'
+import { type RingConfig, type UpstreamConfig } from '../runtime/config/types.js'
+import { type SchedulerConfig } from '../runtime/config/sections/scheduler.js'
 import { type ErrorCode } from '../runtime/core/errors.js'
-import { type SlotId } from '../runtime/core/slab.js'
+import { type PeerId, type PeerIdPolicy } from '../runtime/core/peer-id.js'
+import { type SlabMemory, type SlotId } from '../runtime/core/slab.js'
+import { type HashEngine } from '../wasm/engine.js'
 
 /*
  * Every message between threads, as types and nothing else. There are two kinds of worker:
@@ -41,19 +45,54 @@ export interface UploadCalls {
   /** Cuts the upload back to `sizeBytes` (a chunk that broke off midway). */
   truncate: { input: { upload: string, sizeBytes: number }, output: { sizeBytes: number } }
   /**
-   * Checks the digest and moves the file into the cache. With `pieceBytes` the metainfo is written beside it first, so that a visible
-   * blob always has its metainfo. The upload is gone afterwards, whatever the outcome, except after UPLOAD_UNKNOWN.
+   * Checks the digest and moves the file into the cache. Where the service has a table of piece lengths, the metainfo is written
+   * beside it first, so that a visible blob always has its metainfo. The upload is gone afterwards, whatever the outcome.
    * Errors: UPLOAD_UNKNOWN, BLOB_EXISTS, DIGEST_MISMATCH, STORAGE, STORAGE_FULL.
    */
-  commit: {
-    input: { upload: string, digest: Digest, pieceBytes: number | undefined, isDurable: boolean }
-    output: { sizeBytes: number }
-  }
+  commit: { input: { upload: string, digest: Digest }, output: { sizeBytes: number } }
   cancel: { input: { upload: string }, output: { existed: boolean } }
+}
+
+/** What the upload service is started with; plain data, since it crosses a thread boundary. */
+export interface UploadOptions {
+  /** Both must be on one file system: a blob gets into the cache by a rename. */
+  readonly uploadDir: string
+  readonly cacheDir: string
+  /** Slots that chunks come in. */
+  readonly slab: SlabMemory
+  /** Overwrite released slots, so that a stale reader shows at once; for tests. */
+  readonly isPoisoned: boolean
+  /** Undefined if no metainfo is to be made. */
+  readonly pieceLengths: readonly PieceLengthConfig[] | undefined
+  /** Uploads without a write for this long are removed; 0 keeps them for ever. */
+  readonly uploadTtlMs: number
+  /** Commit answers only when the blob would survive a power loss. */
+  readonly isDurable: boolean
+  readonly hashEngine: HashEngine
+}
+
+/** What the swarm service is started with; plain data, since it crosses a thread boundary. */
+export interface SwarmOptions {
+  /** A leecher downloads on request and seeds what it has; a seeder only serves complete blobs of the cache. */
+  readonly mode: 'leecher' | 'seeder'
+  /** Announced address; `port` 0 takes a free one. */
+  readonly ip: string
+  readonly port: number
+  readonly peerIdPolicy: PeerIdPolicy
+  readonly store: { readonly downloadDir: string, readonly cacheDir: string }
+  readonly scheduler: SchedulerConfig
+  /** Slots of 256 KiB for pieces on their way in. */
+  readonly slotCount: number
+  /** Threads that verify pieces. */
+  readonly hashThreads: number
+  /** Where to announce; a seeder has none. */
+  readonly tracker: (UpstreamConfig & { readonly ring: RingConfig }) | undefined
 }
 
 /** Calls that the swarm service answers. */
 export interface SwarmCalls {
+  /** Who we are among peers, once the peer port listens. */
+  self: { input: object, output: { peerId: PeerId, port: number } }
   /**
    * Starts or joins the download and answers when the blob is verified and in the cache.
    * Errors: BLOB_UNKNOWN (the tracker knows no such blob), TIMED_OUT, CANCELLED (removed meanwhile), UNAVAILABLE, STORAGE.
@@ -63,7 +102,9 @@ export interface SwarmCalls {
    * Starts or joins the download and answers as soon as it is known how large the blob is. `path` is the data file, which
    * stays readable through an open descriptor when it moves to the cache; progress follows as `leading` events.
    */
-  open: { input: { namespace: string, digest: Digest }, output: { sizeBytes: number, path: string, leadingBytes: number, isComplete: boolean } }
+  open: { input: { namespace: string, digest: Digest }, output: OpenedBlob }
+  /** Ends the `leading` events that one `open` of a blob not yet complete has asked for. */
+  release: { input: { digest: Digest }, output: object }
   /** Drops the blob from the swarm and from the disk; running downloads of it fail with CANCELLED. */
   remove: { input: { digest: Digest }, output: { existed: boolean } }
   /** Answers if the event loop of the swarm thread is alive. */
@@ -71,6 +112,8 @@ export interface SwarmCalls {
   blacklist: { input: object, output: Array<{ peerId: string, infoHash: string, remainingMs: number }> }
   stats: { input: object, output: SwarmStats }
 }
+
+export interface OpenedBlob { sizeBytes: number, path: string, leadingBytes: number, isComplete: boolean }
 
 /** What the swarm service says by itself. */
 export interface SwarmEvents {

@@ -1,0 +1,511 @@
+import { type Clock, type Millis } from '../../runtime/core/clock.js'
+import { Bitfield } from '../../runtime/core/bitfield.js'
+import { type Digest, digestFromHex, hexOf } from '../../runtime/core/digest.js'
+import { AppError, isAppError, messageOf } from '../../runtime/core/errors.js'
+import { type InfoHash } from '../../runtime/core/infohash.js'
+import { assertNever } from '../../runtime/core/brand.js'
+import { type PieceIndex } from '../../runtime/core/lengths.js'
+import { type PeerInfo } from '../../runtime/core/peer.js'
+import { type PeerId } from '../../runtime/core/peer-id.js'
+import { seededPrng } from '../../runtime/core/prng.js'
+import { type SlotQueue } from '../../runtime/core/slot-queue.js'
+import { type CloseReason, type ConnId, type Effect, type Event } from '../../runtime/torrent/events.js'
+import { Scheduler } from '../../runtime/torrent/scheduler.js'
+import { type TrackerClient } from '../../net/client/clients.js'
+import { Link, type LinkOwner, type PeerMessage } from '../../net/peer/link.js'
+import { type Handshake } from '../../net/wire/messages.js'
+import { type HashPool } from '../pool.js'
+import { type OpenedBlob, type SwarmEvents, type SwarmOptions, type SwarmStats } from '../jobs.js'
+import { type Reception, Receiver } from './receiver.js'
+import { suspects, type Torrent, type Torrents } from './torrents.js'
+
+/** What is known of a connection besides what the scheduler keeps. */
+interface Conn {
+  readonly link: Link
+  /** Set from the dial, or from the peer's handshake. */
+  torrent: Torrent | undefined
+  /** For a dialled peer: who the tracker said it is. */
+  readonly expected: PeerInfo | undefined
+  readonly neighbours: readonly PeerId[]
+  handshake: Handshake | undefined
+  /** The scheduler has heard of it and must hear of its end. */
+  isScheduled: boolean
+  isEstablished: boolean
+  readonly openedAt: Millis
+  /** When each direction last made headway, and how far it had come then. */
+  readonly sending: Headway
+  readonly receiving: Headway
+}
+
+interface Headway { since: Millis, count: number }
+
+/** A connection on which a piece is due and makes no headway for this long is cut off ... */
+const STALL_MS = 30_000
+/** ... and sooner while others wait for the slots that it holds. */
+const STALL_CONTENDED_MS = 8_000
+/** Fewer bytes of a piece than this are no headway. */
+const HEADWAY_BYTES = 64 * 1024
+/** Connections that have not said who they are. */
+const STRANGERS_MAX = 512
+
+export interface DriverParts {
+  readonly options: SwarmOptions
+  readonly self: { readonly peerId: PeerId, readonly port: number }
+  readonly clock: Clock
+  readonly seed: number
+  readonly torrents: Torrents
+  readonly receiveSlots: SlotQueue
+  readonly sendSlots: SlotQueue
+  readonly pool: HashPool
+  readonly tracker: TrackerClient | undefined
+  readonly emit: <E extends keyof SwarmEvents>(event: E, payload: SwarmEvents[E]) => void
+  /** A broken invariant: nothing here can be relied on any more. */
+  readonly crash: (error: unknown) => void
+}
+
+/**
+ * The only loop of the swarm thread: takes an event, lets the scheduler decide, performs the effects. It decides nothing
+ * about peers and pieces by itself; it translates between messages, files and events, and keeps time.
+ *
+ *   a piece is requested   scheduler `request` -> `#perform`
+ *   ... verified, stored   `payloadStarted` -> Receiver -> `#received`
+ *   ... served             `pieceRequested` -> scheduler `serve` -> `#serve`
+ */
+export class Driver implements LinkOwner {
+  readonly #scheduler: Scheduler
+  readonly #receiver: Receiver
+  readonly #conns = new Map<ConnId, Conn>()
+  readonly #queue: Event[] = []
+  readonly #effects: Effect[] = []
+  /** Links to origins, also after they are closed: their last piece may still be on its way to the disk. */
+  readonly #originLinks = new WeakSet<Link>()
+  readonly #fromOrigins = new Map<InfoHash, Set<number>>()
+  readonly #abort = new AbortController()
+  #nextConn = 1
+  #isRunning = false
+  #isStopped = false
+  readonly #counts = { bytesFromOrigins: 0, bytesFromAgents: 0, bytesServed: 0, duplicateBytes: 0, corruptPieces: 0, peersCutOff: 0 }
+
+  constructor (readonly parts: DriverParts) {
+    this.#scheduler = new Scheduler({
+      config: parts.options.scheduler,
+      self: parts.self.peerId,
+      prng: seededPrng(parts.seed),
+      isSeederOnly: parts.options.mode === 'seeder',
+      allocateConn: () => this.#nextConn++ as ConnId
+    })
+    this.#receiver = new Receiver(parts.receiveSlots, parts.pool, (link, torrent, piece, outcome) => this.#received(link, torrent, piece, outcome))
+  }
+
+  // ---- calls from the main thread ----
+
+  async download (namespace: string, digest: Digest): Promise<{ sizeBytes: number }> {
+    const torrent = await this.#want(namespace, digest)
+    if (torrent.isComplete) return { sizeBytes: torrent.metaInfo.lengths.totalBytes }
+    return await torrent.wait()
+  }
+
+  async open (namespace: string, digest: Digest): Promise<OpenedBlob> {
+    const torrent = await this.#want(namespace, digest)
+    if (!torrent.isComplete) torrent.watchers++
+    const { isComplete, leadingBytes } = torrent
+    return { sizeBytes: torrent.metaInfo.lengths.totalBytes, path: torrent.stored.path, leadingBytes, isComplete }
+  }
+
+  release (digest: Digest): void {
+    const torrent = this.parts.torrents.byDigest(digest)
+    if (torrent !== undefined && torrent.watchers > 0) torrent.watchers--
+  }
+
+  async remove (digest: Digest): Promise<boolean> {
+    const torrent = this.parts.torrents.byDigest(digest)
+    if (torrent !== undefined) {
+      this.dispatch({ type: 'torrentRemoved', infoHash: torrent.infoHash })
+      this.#end(torrent, new AppError('CANCELLED', `${digest} was deleted while it was being downloaded`))
+    }
+    return await this.parts.torrents.store.remove(digest)
+  }
+
+  blacklist (): Array<{ peerId: string, infoHash: string, remainingMs: number }> {
+    return this.#scheduler.blacklist(this.parts.clock.now())
+  }
+
+  stats (): SwarmStats { return { ...this.#counts, torrents: this.parts.torrents.size, conns: this.#conns.size } }
+
+  /** A torrent has come into memory. */
+  opened (torrent: Torrent, isWanted: boolean): void {
+    const { infoHash, metaInfo: { lengths }, stored } = torrent
+    this.dispatch({ type: 'torrentOpened', infoHash, lengths, have: stored.have.clone(), wanted: isWanted && !torrent.isComplete })
+  }
+
+  stop (): void {
+    if (this.#isStopped) return
+    this.dispatch({ type: 'shutdown' })
+    this.#isStopped = true
+    this.#abort.abort()
+    for (const conn of this.#conns.values()) conn.link.close('shutdown')
+    for (const torrent of [...this.parts.torrents.values()]) this.#end(torrent, new AppError('CANCELLED', 'the process is shutting down'))
+  }
+
+  /** Called every 100 ms or so. */
+  tick (): void {
+    this.dispatch({ type: 'tick' })
+    const now = this.parts.clock.now()
+    for (const conn of this.#conns.values()) this.#expire(conn, now)
+  }
+
+  // ---- events in, effects out ----
+
+  dispatch (event: Event): void {
+    if (this.#isStopped) return
+    this.#queue.push(event)
+    if (this.#isRunning) return
+    this.#isRunning = true
+    try {
+      for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
+        this.#scheduler.step(this.parts.clock.now(), next, this.#effects)
+        for (const effect of this.#effects.splice(0)) this.#perform(effect)
+      }
+    } catch (error) {
+      this.parts.crash(error)
+    } finally {
+      this.#isRunning = false
+    }
+  }
+
+  #perform (effect: Effect): void {
+    switch (effect.type) {
+      case 'announce': return this.#announce(effect.infoHash, effect.isComplete)
+      case 'dial': return this.#dial(effect.conn, effect.infoHash, effect.peer, effect.neighbours)
+      case 'accept': return this.#accept(effect.conn, effect.neighbours)
+      case 'refuse': return this.#close(effect.conn, effect.reason)
+      case 'close': return this.#close(effect.conn, effect.reason)
+      case 'request': return this.#onLink(effect.conn, (link, torrent) => {
+        link.send({ type: 'pieceRequest', index: effect.piece, offset: 0, length: torrent.metaInfo.lengths.sizeOf(effect.piece) })
+      })
+      case 'serve': return this.#onLink(effect.conn, (link, torrent) => this.#serve(link, torrent, effect.piece))
+      case 'sendError': return this.#onLink(effect.conn, link => link.send({ type: 'error', index: effect.piece, code: 0, text: effect.text }))
+      case 'sendPieceAnnounce': return this.#onLink(effect.conn, link => link.send({ type: 'announcePiece', index: effect.piece }))
+      case 'sendComplete': return this.#onLink(effect.conn, link => link.send({ type: 'complete' }))
+      case 'receive': return this.#onLink(effect.conn, (link, torrent) => this.#receiver.begin(link, torrent, effect.piece))
+      case 'discard': return this.#onLink(effect.conn, (link, torrent) => {
+        this.#counts.duplicateBytes += torrent.metaInfo.lengths.sizeOf(effect.piece)
+        link.skip()
+      })
+      case 'verifyTorrent': return this.#verify(effect.infoHash)
+      case 'failTorrent': return this.#fail(effect.infoHash, new AppError(effect.code, effect.message), effect.deleteFiles)
+      case 'forgetTorrent': return this.#withTorrent(effect.infoHash, torrent => this.#end(torrent, undefined))
+      default: assertNever(effect)
+    }
+  }
+
+  #announce (infoHash: InfoHash, isComplete: boolean): void {
+    const { tracker, self, options } = this.parts
+    const torrent = this.parts.torrents.byHash(infoHash)
+    if (tracker === undefined || torrent === undefined) return
+    const announced: PeerInfo = { id: self.peerId, ip: options.ip, port: self.port, isOrigin: false, isComplete }
+    tracker.announce(torrent.digest, infoHash, announced, { signal: this.#abort.signal }).then(
+      ({ peers, intervalMs }) => this.dispatch({ type: 'announced', infoHash, peers, intervalMs }),
+      () => this.dispatch({ type: 'announceFailed', infoHash })
+    ).catch(this.parts.crash)
+  }
+
+  #verify (infoHash: InfoHash): void {
+    this.#withTorrent(infoHash, torrent => {
+      const release = torrent.hold()
+      this.#complete(torrent).catch((error: unknown) => {
+        this.#fail(infoHash, isAppError(error) ? error : new AppError('STORAGE', messageOf(error), { cause: error }), false)
+        this.dispatch({ type: 'torrentRemoved', infoHash })
+      }).finally(release)
+    })
+  }
+
+  async #complete (torrent: Torrent): Promise<void> {
+    const { metaInfo, stored, infoHash } = torrent
+    if (!torrent.isTrusted) {
+      const { path } = stored
+      const { digest, pieceSums: crcs, lengths: { pieceBytes } } = metaInfo
+      const { isGood, badPieces } = await this.parts.pool.run('verifyFile', { path, digest, pieceBytes, crcs, sha256s: undefined })
+      if (torrent.isRetired) return
+      if (!isGood) {
+        const pieces = badPieces.flatMap(n => metaInfo.lengths.index(n) ?? [])
+        const guilty = pieces.length > 0 ? pieces : suspects(torrent, this.#fromOrigins.get(infoHash) ?? new Set())
+        await stored.invalidate(guilty)
+        torrent.rewind()
+        this.#counts.corruptPieces += guilty.length
+        this.dispatch({ type: 'piecesInvalidated', infoHash, pieces: guilty })
+        return
+      }
+    }
+    await stored.complete()
+    if (torrent.isRetired) return
+    this.#fromOrigins.delete(infoHash)
+    this.dispatch({ type: 'torrentVerified', infoHash })
+    this.#settle(torrent, undefined)
+  }
+
+  #fail (infoHash: InfoHash, error: AppError, deleteFiles: boolean): void {
+    this.#withTorrent(infoHash, torrent => {
+      this.#end(torrent, error)
+      if (deleteFiles) this.parts.torrents.store.remove(torrent.digest).catch(() => {})
+    })
+  }
+
+  /** Forgets a torrent: who waits gets the error, connections that are left are closed. */
+  #end (torrent: Torrent, error: AppError | undefined): void {
+    for (const conn of this.#conns.values()) if (conn.torrent === torrent) conn.link.close('torrent-forgotten')
+    this.parts.torrents.drop(torrent)
+    this.#fromOrigins.delete(torrent.infoHash)
+    this.#settle(torrent, error ?? (torrent.isComplete ? undefined : new AppError('CANCELLED', `the download of ${torrent.digest} was given up`)))
+  }
+
+  #settle (torrent: Torrent, error: AppError | undefined): void {
+    torrent.settle(error)
+    if (torrent.watchers === 0) return
+    torrent.watchers = 0
+    this.parts.emit('ended', { digest: torrent.digest, error: error === undefined ? undefined : { code: error.code, message: error.message } })
+  }
+
+  async #want (namespace: string, digest: Digest): Promise<Torrent> {
+    const known = this.parts.torrents.byDigest(digest)
+    if (known === undefined) return await this.parts.torrents.obtain(namespace, digest)
+    if (!known.isComplete) this.dispatch({ type: 'torrentWanted', infoHash: known.infoHash })
+    return known
+  }
+
+  // ---- connections ----
+
+  /** A connection comes in; undefined to turn it away. */
+  admit (): Link | undefined {
+    let strangers = 0
+    for (const conn of this.#conns.values()) if (!conn.isScheduled) strangers++
+    if (this.#isStopped || strangers >= STRANGERS_MAX) return undefined
+    const link = Link.accept(this.#nextConn++ as ConnId, this, this.parts.sendSlots)
+    this.#remember(link, undefined, undefined, [])
+    return link
+  }
+
+  #dial (id: ConnId, infoHash: InfoHash, peer: PeerInfo, neighbours: readonly PeerId[]): void {
+    const torrent = this.parts.torrents.byHash(infoHash)
+    if (torrent === undefined) {
+      this.dispatch({ type: 'handshakeFailed', conn: id, reason: 'torrent-unknown' })
+      return
+    }
+    const link = Link.dial(id, peer, this.parts.options.scheduler.conn.handshakeTimeoutMs, this, this.parts.sendSlots)
+    this.#remember(link, torrent, peer, neighbours).isScheduled = true
+    if (peer.isOrigin) this.#originLinks.add(link)
+  }
+
+  #remember (link: Link, torrent: Torrent | undefined, expected: PeerInfo | undefined, neighbours: readonly PeerId[]): Conn {
+    const now = this.parts.clock.now()
+    const conn: Conn = {
+      link,
+      torrent,
+      expected,
+      neighbours,
+      handshake: undefined,
+      isScheduled: false,
+      isEstablished: false,
+      openedAt: now,
+      sending: { since: now, count: 0 },
+      receiving: { since: now, count: 0 }
+    }
+    this.#conns.set(link.id, conn)
+    return conn
+  }
+
+  connected (link: Link): void {
+    const conn = this.#conns.get(link.id)
+    if (conn?.torrent !== undefined) this.#introduce(link, conn.torrent, conn.torrent.namespace, conn.neighbours)
+  }
+
+  #introduce (link: Link, torrent: Torrent, namespace: string, neighbours: readonly PeerId[]): void {
+    link.send({
+      type: 'handshake',
+      handshake: {
+        infoHash: torrent.infoHash,
+        name: hexOf(torrent.digest),
+        peerId: this.parts.self.peerId,
+        bitfieldBytes: torrent.stored.have.serialize(),
+        namespace,
+        neighbours
+      }
+    })
+  }
+
+  handshake (link: Link, handshake: Handshake): void {
+    const conn = this.#conns.get(link.id)
+    if (conn === undefined) return
+    conn.handshake = handshake
+    if (conn.expected !== undefined) {
+      if (handshake.peerId !== conn.expected.id) link.close('wrong-peer')
+      else if (handshake.infoHash !== conn.torrent?.infoHash || handshake.name !== hexOf(conn.torrent.digest)) link.close('wrong-torrent')
+      else this.#establish(conn, handshake)
+      return
+    }
+    const known = this.parts.torrents.byHash(handshake.infoHash)
+    if (known !== undefined) {
+      this.#meet(conn, known, handshake)
+      return
+    }
+    this.parts.torrents.find(digestFromHex(handshake.name)).then(
+      torrent => {
+        if (torrent === undefined) link.close('torrent-unknown')
+        else this.#meet(conn, torrent, handshake)
+      },
+      () => link.close('torrent-unknown')
+    ).catch(this.parts.crash)
+  }
+
+  /** A peer that dialled us has said what it wants. */
+  #meet (conn: Conn, torrent: Torrent, handshake: Handshake): void {
+    if (conn.link.isClosed) return
+    if (torrent.infoHash !== handshake.infoHash || hexOf(torrent.digest) !== handshake.name) {
+      conn.link.close('wrong-torrent')
+      return
+    }
+    conn.torrent = torrent
+    conn.isScheduled = true
+    const { infoHash, neighbours, peerId: peer } = handshake
+    this.dispatch({ type: 'incoming', conn: conn.link.id, infoHash, peer, neighbours })
+  }
+
+  #accept (id: ConnId, neighbours: readonly PeerId[]): void {
+    const conn = this.#conns.get(id)
+    if (conn?.torrent === undefined || conn.handshake === undefined) return
+    this.#introduce(conn.link, conn.torrent, '', neighbours)
+    this.#establish(conn, conn.handshake)
+  }
+
+  #establish (conn: Conn, handshake: Handshake): void {
+    const pieceCount = conn.torrent?.metaInfo.lengths.pieceCount ?? 0
+    const peerHas = Bitfield.parse(handshake.bitfieldBytes, pieceCount)
+    if (peerHas === undefined) {
+      conn.link.close('lying-bitfield')
+      return
+    }
+    conn.isEstablished = true
+    this.dispatch({ type: 'handshaken', conn: conn.link.id, peerHas })
+  }
+
+  closed (link: Link, reason: CloseReason): void {
+    const conn = this.#conns.get(link.id)
+    this.#conns.delete(link.id)
+    this.#receiver.abandon(link)
+    if (reason === 'protocol-violation' || reason === 'corrupt-piece' || reason === 'lying-bitfield' || reason === 'stalled') this.#counts.peersCutOff++
+    if (conn?.isScheduled !== true) return
+    this.dispatch({ type: conn.isEstablished ? 'connClosed' : 'handshakeFailed', conn: link.id, reason })
+  }
+
+  #close (id: ConnId, reason: CloseReason): void { this.#conns.get(id)?.link.close(reason) }
+
+  #expire (conn: Conn, now: Millis): void {
+    const { link } = conn
+    if (!conn.isEstablished) {
+      // Twice: once for the connect or for their message, once for ours.
+      if (now - conn.openedAt > 2 * this.parts.options.scheduler.conn.handshakeTimeoutMs) link.close('handshake-timeout')
+      return
+    }
+    const isContended = this.parts.receiveSlots.isContended || this.parts.sendSlots.isContended
+    const limitMs = isContended ? STALL_CONTENDED_MS : STALL_MS
+    if (hasStalled(conn.sending, link.isSending, link.blocksSent, 1, now, limitMs) ||
+      hasStalled(conn.receiving, link.isReceiving, link.bytesReceived, HEADWAY_BYTES, now, limitMs)) link.close('stalled')
+  }
+
+  // ---- messages and pieces ----
+
+  message (link: Link, message: PeerMessage): void {
+    const torrent = this.#conns.get(link.id)?.torrent
+    if (torrent === undefined) return
+    const conn = link.id
+    switch (message.type) {
+      case 'pieceRequest': {
+        const piece = torrent.metaInfo.lengths.index(message.index)
+        if (piece !== undefined && message.offset === 0 && message.length === torrent.metaInfo.lengths.sizeOf(piece)) {
+          return this.dispatch({ type: 'pieceRequested', conn, piece })
+        }
+        const text = piece === undefined
+          ? `invalid piece index ${message.index}: num pieces = ${torrent.metaInfo.lengths.pieceCount}`
+          : 'reading / writing chunk of piece not supported'
+        return link.send({ type: 'error', index: message.index, code: 0, text })
+      }
+      case 'announcePiece': return this.#about(torrent, message.index, piece => this.dispatch({ type: 'pieceAnnounced', conn, piece }))
+      case 'error':
+        if (message.code !== 0) return
+        return this.#about(torrent, message.index, piece => this.dispatch({ type: 'requestRefused', conn, piece }))
+      case 'complete': return this.dispatch({ type: 'peerCompleted', conn })
+      case 'cancelPiece': case 'unknown': return
+      default: assertNever(message)
+    }
+  }
+
+  /** Indices that no piece has are ignored where the reference ignores them. */
+  #about (torrent: Torrent, index: number, act: (piece: PieceIndex) => void): void {
+    const piece = torrent.metaInfo.lengths.index(index)
+    if (piece !== undefined) act(piece)
+  }
+
+  payloadStarted (link: Link, index: number, offset: number, length: number): void {
+    const torrent = this.#conns.get(link.id)?.torrent
+    const piece = torrent?.metaInfo.lengths.index(index)
+    if (torrent === undefined || piece === undefined || offset !== 0 || length !== torrent.metaInfo.lengths.sizeOf(piece)) {
+      link.close('protocol-violation')
+      return
+    }
+    this.dispatch({ type: 'payloadStarted', conn: link.id, piece })
+  }
+
+  payloadDone (link: Link): void { this.#receiver.finish(link) }
+
+  #received (link: Link, torrent: Torrent, piece: PieceIndex, outcome: Reception): void {
+    if (torrent.isRetired) return
+    const conn = link.id
+    switch (outcome) {
+      case 'stored': {
+        this.#countReceived(link, torrent, piece)
+        this.dispatch({ type: 'pieceStored', conn, piece })
+        if (torrent.advance() && torrent.watchers > 0) this.parts.emit('leading', { digest: torrent.digest, leadingBytes: torrent.leadingBytes })
+        return
+      }
+      case 'corrupt':
+        this.#counts.corruptPieces++
+        return this.dispatch({ type: 'pieceCorrupt', conn, piece })
+      case 'dropped': return this.dispatch({ type: 'pieceDropped', conn, piece })
+      default: assertNever(outcome)
+    }
+  }
+
+  #countReceived (link: Link, torrent: Torrent, piece: PieceIndex): void {
+    const bytes = torrent.metaInfo.lengths.sizeOf(piece)
+    if (!this.#originLinks.has(link)) {
+      this.#counts.bytesFromAgents += bytes
+      return
+    }
+    this.#counts.bytesFromOrigins += bytes
+    const pieces = this.#fromOrigins.get(torrent.infoHash) ?? new Set()
+    this.#fromOrigins.set(torrent.infoHash, pieces.add(piece))
+  }
+
+  #serve (link: Link, torrent: Torrent, piece: PieceIndex): void {
+    const length = torrent.metaInfo.lengths.sizeOf(piece)
+    const position = torrent.metaInfo.lengths.offsetOf(piece)
+    link.sendPiece(piece, { fd: torrent.stored.fd, position, length }, () => { this.#counts.bytesServed += length })
+  }
+
+  #onLink (id: ConnId, act: (link: Link, torrent: Torrent) => void): void {
+    const conn = this.#conns.get(id)
+    if (conn?.torrent !== undefined) act(conn.link, conn.torrent)
+  }
+
+  #withTorrent (infoHash: InfoHash, act: (torrent: Torrent) => void): void {
+    const torrent = this.parts.torrents.byHash(infoHash)
+    if (torrent !== undefined) act(torrent)
+  }
+}
+
+function hasStalled (headway: Headway, isDue: boolean, count: number, step: number, now: Millis, limitMs: number): boolean {
+  if (isDue && count - headway.count < step) return now - headway.since > limitMs
+  headway.since = now
+  headway.count = count
+  return false
+}
