@@ -47,7 +47,7 @@ function serve (path: string): void {
 }
 
 async function fetchOnDemand (port: number, path: string): Promise<void> {
-  for await (const _ of process.stdin) process.stdout.write(`${await fetchOnce(port, path)}\n`)
+  for await (const line of process.stdin) if (String(line).length > 0) process.stdout.write(`${await fetchOnce(port, path)}\n`)
 }
 
 async function fetchOnce (port: number, path: string): Promise<number> {

@@ -13,12 +13,15 @@ export interface InboxOwner {
 
 type State =
   | { readonly type: 'frames' }
+  /** Messages wait in the socket until it is decided what to make of those before them. */
+  | { readonly type: 'held' }
   | { readonly type: 'awaiting', readonly lengthBytes: number }
   | { readonly type: 'filling', readonly targets: readonly Uint8Array[], at: number, filled: number }
   | { readonly type: 'skipping', remaining: number }
   | { readonly type: 'ended' }
 
 const FRAMES: State = { type: 'frames' }
+const HELD: State = { type: 'held' }
 const STAGING_BYTES = 64 * 1024
 
 /*
@@ -70,8 +73,14 @@ export class Inbox {
     this.bytesReceived += count
     if (this.#isDirect) this.#filled(count)
     else if (staging !== undefined) this.#parse(staging.subarray(0, count))
-    return this.#state.type !== 'awaiting' && this.#state.type !== 'ended'
+    return this.#isReading
   }
+
+  /** Called from `message`: the messages behind it are not delivered before `proceed`. */
+  hold (): void { if (this.#state.type === 'frames') this.#state = HELD }
+
+  /** Goes on after `hold`. */
+  proceed (): void { if (this.#state.type === 'held') this.#change(FRAMES) }
 
   /** Answers `payloadStarted`: the piece goes into these views, one after the other; together they have its length. */
   fill (targets: readonly Uint8Array[]): void {
@@ -89,14 +98,18 @@ export class Inbox {
     this.#carry = undefined
   }
 
-  #answer (next: State): void {
-    if (this.#state.type !== 'awaiting') return
+  get #isReading (): boolean { return this.#state.type !== 'awaiting' && this.#state.type !== 'held' && this.#state.type !== 'ended' }
+
+  #answer (next: State): void { if (this.#state.type === 'awaiting') this.#change(next) }
+
+  /** Goes on with what was carried over, and then with the socket. */
+  #change (next: State): void {
     this.#state = next
     if (this.#isParsing) return
     const carried = this.#carry ?? new Uint8Array(0)
     this.#carry = undefined
     this.#parse(carried)
-    if (this.#state.type !== 'awaiting' && this.#state.type !== 'ended') this.resume()
+    if (this.#isReading) this.resume()
   }
 
   #parse (chunk: Uint8Array): void {
@@ -127,7 +140,7 @@ export class Inbox {
         }
         case 'filling': at += this.#copy(bytes, at); if (at === bytes.length) return at; break
         case 'skipping': at += this.#drop(bytes.length - at); if (at === bytes.length) return at; break
-        case 'awaiting': case 'ended': return at
+        case 'awaiting': case 'held': case 'ended': return at
       }
     }
   }

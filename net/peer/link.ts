@@ -92,6 +92,9 @@ export class Link implements ByteReceiver {
     this.#outbox?.sendPiece({ header, fd: file.fd, position: file.position, lengthBytes: file.length, sent })
   }
 
+  /** Keeps messages back from inside `owner.handshake` on: a peer may say more before it is decided whether it is let in. */
+  hold (): void { this.#inbox.hold() }
+  proceed (): void { this.#inbox.proceed() }
   fill (targets: readonly Uint8Array[]): void { this.#inbox.fill(targets) }
   skip (): void { this.#inbox.skip() }
 

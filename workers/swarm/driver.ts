@@ -79,12 +79,14 @@ export class Driver implements LinkOwner {
   readonly #effects: Effect[] = []
   /** Links to origins, also after they are closed: their last piece may still be on its way to the disk. */
   readonly #originLinks = new WeakSet<Link>()
+  /** The pieces of an unfinished download that came from origins, which vouch for the blob. */
   readonly #fromOrigins = new Map<InfoHash, Set<number>>()
   readonly #abort = new AbortController()
   #nextConn = 1
   #isRunning = false
   #isStopped = false
-  readonly #counts = { bytesFromOrigins: 0, bytesFromAgents: 0, bytesServed: 0, duplicateBytes: 0, corruptPieces: 0, peersCutOff: 0 }
+  #bytesServed = 0
+  #peersCutOff = 0
 
   constructor (readonly parts: DriverParts) {
     this.#scheduler = new Scheduler({
@@ -130,12 +132,25 @@ export class Driver implements LinkOwner {
     return this.#scheduler.blacklist(this.parts.clock.now())
   }
 
-  stats (): SwarmStats { return { ...this.#counts, torrents: this.parts.torrents.size, conns: this.#conns.size } }
+  stats (): SwarmStats {
+    const { bytesFromOrigins, bytesFromAgents, bytesDiscarded: duplicateBytes, piecesCorrupt: corruptPieces } = this.#scheduler.stats
+    return {
+      torrents: this.parts.torrents.size,
+      conns: this.#conns.size,
+      bytesFromOrigins,
+      bytesFromAgents,
+      bytesServed: this.#bytesServed,
+      duplicateBytes,
+      corruptPieces,
+      peersCutOff: this.#peersCutOff
+    }
+  }
 
   /** A torrent has come into memory. */
   opened (torrent: Torrent, isWanted: boolean): void {
     const { infoHash, metaInfo: { lengths }, stored } = torrent
-    this.dispatch({ type: 'torrentOpened', infoHash, lengths, have: stored.have.clone(), wanted: isWanted && !torrent.isComplete })
+    const { isComplete: isVerified } = torrent
+    this.dispatch({ type: 'torrentOpened', infoHash, lengths, have: stored.have.clone(), wanted: isWanted && !isVerified, isVerified })
   }
 
   stop (): void {
@@ -188,10 +203,7 @@ export class Driver implements LinkOwner {
       case 'sendPieceAnnounce': return this.#onLink(effect.conn, link => link.send({ type: 'announcePiece', index: effect.piece }))
       case 'sendComplete': return this.#onLink(effect.conn, link => link.send({ type: 'complete' }))
       case 'receive': return this.#onLink(effect.conn, (link, torrent) => this.#receiver.begin(link, torrent, effect.piece))
-      case 'discard': return this.#onLink(effect.conn, (link, torrent) => {
-        this.#counts.duplicateBytes += torrent.metaInfo.lengths.sizeOf(effect.piece)
-        link.skip()
-      })
+      case 'discard': return this.#onLink(effect.conn, link => link.skip())
       case 'verifyTorrent': return this.#verify(effect.infoHash)
       case 'failTorrent': return this.#fail(effect.infoHash, new AppError(effect.code, effect.message), effect.deleteFiles)
       case 'forgetTorrent': return this.#withTorrent(effect.infoHash, torrent => this.#end(torrent, undefined))
@@ -232,7 +244,6 @@ export class Driver implements LinkOwner {
         const guilty = pieces.length > 0 ? pieces : suspects(torrent, this.#fromOrigins.get(infoHash) ?? new Set())
         await stored.invalidate(guilty)
         torrent.rewind()
-        this.#counts.corruptPieces += guilty.length
         this.dispatch({ type: 'piecesInvalidated', infoHash, pieces: guilty })
         return
       }
@@ -343,6 +354,8 @@ export class Driver implements LinkOwner {
       else this.#establish(conn, handshake)
       return
     }
+    // Requests may stand right behind the handshake; they are heard once the peer is let in.
+    link.hold()
     const known = this.parts.torrents.byHash(handshake.infoHash)
     if (known !== undefined) {
       this.#meet(conn, known, handshake)
@@ -386,13 +399,14 @@ export class Driver implements LinkOwner {
     }
     conn.isEstablished = true
     this.dispatch({ type: 'handshaken', conn: conn.link.id, peerHas })
+    conn.link.proceed()
   }
 
   closed (link: Link, reason: CloseReason): void {
     const conn = this.#conns.get(link.id)
     this.#conns.delete(link.id)
     this.#receiver.abandon(link)
-    if (reason === 'protocol-violation' || reason === 'corrupt-piece' || reason === 'lying-bitfield' || reason === 'stalled') this.#counts.peersCutOff++
+    if (reason === 'protocol-violation' || reason === 'corrupt-piece' || reason === 'lying-bitfield' || reason === 'stalled') this.#peersCutOff++
     if (conn?.isScheduled !== true) return
     this.dispatch({ type: conn.isEstablished ? 'connClosed' : 'handshakeFailed', conn: link.id, reason })
   }
@@ -462,34 +476,21 @@ export class Driver implements LinkOwner {
     const conn = link.id
     switch (outcome) {
       case 'stored': {
-        this.#countReceived(link, torrent, piece)
+        if (this.#originLinks.has(link)) this.#fromOrigins.set(torrent.infoHash, (this.#fromOrigins.get(torrent.infoHash) ?? new Set()).add(piece))
         this.dispatch({ type: 'pieceStored', conn, piece })
         if (torrent.advance() && torrent.watchers > 0) this.parts.emit('leading', { digest: torrent.digest, leadingBytes: torrent.leadingBytes })
         return
       }
-      case 'corrupt':
-        this.#counts.corruptPieces++
-        return this.dispatch({ type: 'pieceCorrupt', conn, piece })
+      case 'corrupt': return this.dispatch({ type: 'pieceCorrupt', conn, piece })
       case 'dropped': return this.dispatch({ type: 'pieceDropped', conn, piece })
       default: assertNever(outcome)
     }
   }
 
-  #countReceived (link: Link, torrent: Torrent, piece: PieceIndex): void {
-    const bytes = torrent.metaInfo.lengths.sizeOf(piece)
-    if (!this.#originLinks.has(link)) {
-      this.#counts.bytesFromAgents += bytes
-      return
-    }
-    this.#counts.bytesFromOrigins += bytes
-    const pieces = this.#fromOrigins.get(torrent.infoHash) ?? new Set()
-    this.#fromOrigins.set(torrent.infoHash, pieces.add(piece))
-  }
-
   #serve (link: Link, torrent: Torrent, piece: PieceIndex): void {
     const length = torrent.metaInfo.lengths.sizeOf(piece)
     const position = torrent.metaInfo.lengths.offsetOf(piece)
-    link.sendPiece(piece, { fd: torrent.stored.fd, position, length }, () => { this.#counts.bytesServed += length })
+    link.sendPiece(piece, { fd: torrent.stored.fd, position, length }, () => { this.#bytesServed += length })
   }
 
   #onLink (id: ConnId, act: (link: Link, torrent: Torrent) => void): void {

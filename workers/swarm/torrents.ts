@@ -3,7 +3,11 @@ import { AppError, isAppError, messageOf } from '../../runtime/core/errors.js'
 import { type InfoHash } from '../../runtime/core/infohash.js'
 import { type PieceIndex } from '../../runtime/core/lengths.js'
 import { type MetaInfo } from '../../runtime/core/metainfo.js'
+import { PIECES_MAX } from '../../net/wire/kraken/limits.js'
 import { type DownloadStore, type StoredTorrent } from '../../runtime/store/download.js'
+
+/** With it and PIECES_MAX pieces a handshake still fits its frame. */
+const NAMESPACE_BYTES_MAX = 800
 
 interface Waiter { readonly resolve: (result: { sizeBytes: number }) => void, readonly reject: (error: AppError) => void }
 
@@ -111,6 +115,9 @@ export class Torrents {
 
   /** The torrent, created from its metainfo if need be. */
   async obtain (namespace: string, digest: Digest): Promise<Torrent> {
+    if (Buffer.byteLength(namespace) > NAMESPACE_BYTES_MAX) {
+      throw new AppError('NAME_INVALID', `a namespace of ${Buffer.byteLength(namespace)} bytes is too long for a handshake: at most ${NAMESPACE_BYTES_MAX}`)
+    }
     // A load that found nothing may have been a look-up for a peer: ask again, then with the tracker's help.
     for (;;) {
       const torrent = await this.#load(digest, async () => {
@@ -132,6 +139,9 @@ export class Torrents {
     const metaInfo = await this.fetchMetaInfo(namespace, digest)
     if (metaInfo.name !== hexOf(digest)) {
       throw new AppError('CORRUPT', `the tracker answered with the metainfo of ${metaInfo.digest} when asked for ${digest}`)
+    }
+    if (metaInfo.lengths.pieceCount > PIECES_MAX) {
+      throw new AppError('UNSUPPORTED', `${digest} has ${metaInfo.lengths.pieceCount} pieces and peers can name at most ${PIECES_MAX}: its origins need larger piece_lengths`)
     }
     return await this.store.create(metaInfo)
   }
