@@ -1,5 +1,5 @@
 import { type Digest } from '../runtime/core/digest.js'
-import { type RingConfig, type UpstreamConfig } from '../runtime/config/types.js'
+import { type PieceLengthConfig, type RingConfig, type UpstreamConfig } from '../runtime/config/types.js'
 import { type SchedulerConfig } from '../runtime/config/sections/scheduler.js'
 import { type ErrorCode } from '../runtime/core/errors.js'
 import { type PeerId, type PeerIdPolicy } from '../runtime/core/peer-id.js'
@@ -15,7 +15,10 @@ import { type HashEngine } from '../wasm/engine.js'
 
 /** Short tasks. Bytes are named by their slots or their file, never sent. */
 export interface Jobs {
-  /** Sums of a piece that lies in `slots` (all full but the last). Checked against what is given, SHA-256 before CRC-32. */
+  /**
+   * Sums of a piece that lies in `slots` (all full but the last). Checked against `sha256` if there is one, else against `crc`.
+   * `sha256` must be a copy: of a view, all the memory under it would be cloned.
+   */
   verifyPiece: {
     input: { slots: readonly SlotId[], lengthBytes: number, crc: number, sha256: Uint8Array | undefined }
     output: { isGood: boolean }
@@ -64,7 +67,7 @@ export interface UploadOptions {
   readonly isPoisoned: boolean
   /** Undefined if no metainfo is to be made. */
   readonly pieceLengths: readonly PieceLengthConfig[] | undefined
-  /** Uploads without a write for this long are removed; 0 keeps them for ever. */
+  /** Uploads without a write for this long are removed; Infinity keeps them for ever. */
   readonly uploadTtlMs: number
   /** Commit answers only when the blob would survive a power loss. */
   readonly isDurable: boolean

@@ -3,8 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type MessagePort } from 'node:worker_threads'
 import { systemClock } from '../runtime/core/clock.js'
 import { type Digest } from '../runtime/core/digest.js'
-import { AppError, messageOf, systemCodeOf } from '../runtime/core/errors.js'
-import { type MetaInfo } from '../runtime/core/metainfo.js'
+import { AppError, type ErrorCode, isAppError, messageOf, systemCodeOf } from '../runtime/core/errors.js'
+import { MetaInfo } from '../runtime/core/metainfo.js'
 import { makePeerId } from '../runtime/core/peer-id.js'
 import { Slab } from '../runtime/core/slab.js'
 import { SlotQueue } from '../runtime/core/slot-queue.js'
@@ -28,8 +28,9 @@ export const RECEIVE_SLOT_BYTES = 256 * 1024
 const SEND_SLOT_BYTES = 256 * 1024
 const SEND_SLOTS = 2 * 32
 const TICK_MS = 100
-/** Polling for metainfo that the origins are still fetching. */
-const METAINFO_POLL = { firstMs: 200, factor: 1.3, lastMs: 5_000, totalMs: 15 * 60_000 }
+/** How long to ask for metainfo that the origins are still fetching, and how long a tracker that does not answer well. */
+const METAINFO_POLL = { firstMs: 200, factor: 1.3, lastMs: 5_000, pendingMs: 15 * 60_000, failingMs: 8_000 }
+const MENDS_ITSELF: ReadonlySet<ErrorCode> = new Set(['NETWORK', 'UNAVAILABLE', 'TIMED_OUT'])
 
 /** The swarm service: peer sockets, the scheduler and the files of torrents, in one thread. */
 export async function runSwarm (port: MessagePort, options: SwarmOptions): Promise<void> {
@@ -91,14 +92,33 @@ async function listenForPeers (port: number, admit: () => Link | undefined): Pro
   }
 }
 
+/**
+ * Asks until there is an answer: through 202 for as long as the origins may need to fetch the blob, and through failures
+ * for as long as a tracker may need to be started again.
+ */
 async function pollMetaInfo (tracker: TrackerClient | undefined, namespace: string, digest: Digest, signal: AbortSignal): Promise<MetaInfo> {
   if (tracker === undefined) throw new AppError('BLOB_UNKNOWN', `${digest} is not here, and a seeder does not download`)
-  const deadline = systemClock.now() + METAINFO_POLL.totalMs
-  for (let waitMs = METAINFO_POLL.firstMs; ; waitMs = Math.min(waitMs * METAINFO_POLL.factor, METAINFO_POLL.lastMs)) {
-    const answer = await tracker.metaInfo(namespace, digest, { signal })
-    if (answer.status === 'found') return answer.metaInfo
-    if (answer.status === 'unknown') throw new AppError('BLOB_UNKNOWN', `no origin has ${digest}`)
-    if (systemClock.now() + waitMs > deadline) throw new AppError('TIMED_OUT', `the origins are still fetching ${digest} after 15 minutes`)
+  const { firstMs, factor, lastMs, pendingMs, failingMs } = METAINFO_POLL
+  const startedAt = systemClock.now()
+  for (let waitMs = firstMs; ; waitMs = Math.min(waitMs * factor, lastMs)) {
+    const answer = await askOnce(tracker, namespace, digest, signal)
+    if (answer instanceof MetaInfo) return answer
+    if (systemClock.now() - startedAt + waitMs > (answer.isPending ? pendingMs : failingMs)) throw answer.error
     await sleep(waitMs, undefined, { signal }).catch(() => { throw new AppError('CANCELLED', `the search for ${digest} was stopped`) })
   }
+}
+
+/** The metainfo, or why there is none yet. @throws AppError BLOB_UNKNOWN and all that waiting does not mend */
+async function askOnce (
+  tracker: TrackerClient, namespace: string, digest: Digest, signal: AbortSignal
+): Promise<MetaInfo | { isPending: boolean, error: AppError }> {
+  try {
+    const answer = await tracker.metaInfo(namespace, digest, { signal })
+    if (answer.status === 'found') return answer.metaInfo
+    if (answer.status === 'pending') return { isPending: true, error: new AppError('TIMED_OUT', `the origins are still fetching ${digest}`) }
+  } catch (error) {
+    if (!isAppError(error) || !MENDS_ITSELF.has(error.code)) throw error
+    return { isPending: false, error }
+  }
+  throw new AppError('BLOB_UNKNOWN', `no origin has ${digest}`)
 }

@@ -8,5 +8,7 @@ export const agentApi = {
   download: route('GET', '/namespace/{namespace}/blobs/{digest}'),
   stat: route('HEAD', '/namespace/{namespace}/blobs/{digest}'),
   deleteBlob: route('DELETE', '/blobs/{digest}'),
-  blacklist: route('GET', '/x/blacklist')
+  blacklist: route('GET', '/x/blacklist'),
+  /** Ours: what the peer thread counted since the start. */
+  stats: route('GET', '/x/stats')
 } as const

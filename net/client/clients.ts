@@ -46,6 +46,8 @@ export interface OriginClient {
   readonly address: string
   statLocal (namespace: string, digest: Digest, options?: CallOptions): Promise<{ sizeBytes: number } | undefined>
   metaInfo (namespace: string, digest: Digest, options?: CallOptions & { withPieceDigests?: boolean }): Promise<MetaInfoAnswer>
+  /** One request, without polling and without another origin. @throws BLOB_UNKNOWN, and UNAVAILABLE while it is fetching the blob itself (202) */
+  download (namespace: string, digest: Digest, options?: CallOptions): Promise<BlobStream>
   peerContext (options?: CallOptions): Promise<PeerContext>
   locations (digest: Digest, options?: CallOptions): Promise<string[]>
   /** Public upload ending in the duplicate commit with `delayMs`; 409 is success. */

@@ -75,6 +75,8 @@ export interface ListenOptions {
   readonly port: number
   /** Larger bodies get 413 before the handler sees them. */
   readonly bodyBytesMax: number
+  /** Told of what no reply can tell any more: a body that failed midway, a handler that threw. For logs. */
+  readonly onFailure?: (error: unknown, event: string) => void
 }
 
 export type Listen = (handler: Handler, options: ListenOptions) => Promise<HttpServer>

@@ -1,27 +1,23 @@
 import { type PeerIdPolicy } from '../core/peer-id.js'
+import { type HealthConfig } from './sections/healthcheck.js'
+import { type CasConfig } from './sections/store.js'
+import { type HostsConfig } from './sections/hosts.js'
+import { type MemoryConfig } from './sections/memory.js'
+import { type PieceLengthConfig } from './sections/metainfogen.js'
+import { type RingConfig } from './sections/hashring.js'
 import { type SchedulerConfig } from './sections/scheduler.js'
+import { type TagTypeConfig } from './sections/tag-types.js'
+import { type OriginStoreConfig } from './sections/tracker-server.js'
+import { type UpstreamConfig } from './sections/upstream.js'
 
 /*
- * What each component is handed. Durations are milliseconds and sizes bytes; Kraken's YAML keys are renamed in the
- * sections and nowhere else.
+ * What each component is handed: its flags and its file as one value. Durations are milliseconds and sizes bytes;
+ * Kraken's YAML keys are renamed in the sections and nowhere else.
  */
 
-/** `static` addresses `host:port`; DNS names are resolved by whoever builds the list. */
-export interface HostsConfig { readonly static: readonly string[], readonly dns: string | undefined, readonly ttlMs: number }
-export interface HealthConfig { readonly failsMax: number, readonly passesMin: number, readonly timeoutMs: number, readonly intervalMs: number }
-export interface UpstreamConfig { readonly hosts: HostsConfig, readonly health: HealthConfig }
-export interface RingConfig { readonly replicasMax: number, readonly refreshIntervalMs: number }
-
-/** Size of the two slabs, in slots of 256 KiB. */
-export interface MemoryConfig { readonly swarmSlots: number, readonly uploadSlots: number }
-
-export interface CasConfig {
-  readonly uploadDir: string
-  readonly cacheDir: string
-  /** Uploads without any write for this long are removed. */
-  readonly uploadTtlMs: number
+export type {
+  CasConfig, HealthConfig, HostsConfig, MemoryConfig, OriginStoreConfig, PieceLengthConfig, RingConfig, SchedulerConfig, TagTypeConfig, UpstreamConfig
 }
-export interface PieceLengthConfig { readonly minBlobBytes: number, readonly pieceBytes: number }
 
 export interface AgentConfig {
   readonly peerIp: string
@@ -63,7 +59,7 @@ export interface TrackerConfig {
   readonly announceLimit: number
   readonly handoutPolicy: 'default' | 'completeness'
   readonly peerTtlMs: number
-  readonly originStore: { readonly locationsTtlMs: number, readonly locationsErrorTtlMs: number, readonly contextTtlMs: number, readonly unavailableTtlMs: number }
+  readonly originStore: OriginStoreConfig
   readonly origin: UpstreamConfig
 }
 
@@ -71,7 +67,7 @@ export interface BuildIndexConfig {
   readonly port: number
   readonly store: { readonly uploadDir: string, readonly cacheDir: string }
   /** First match on the tag decides; `docker` resolves the manifest's references (cluster specification 7.3). */
-  readonly tagTypes: ReadonlyArray<{ readonly pattern: RegExp, readonly type: 'default' | 'docker' }>
+  readonly tagTypes: readonly TagTypeConfig[]
   readonly origin: UpstreamConfig
 }
 

@@ -52,7 +52,7 @@ export class Bitfield {
 
   /** Sets bit `i`; true if it was clear. */
   add (i: number): boolean {
-    if (i < 0 || i >= this.length || this.has(i)) return false
+    if (!(i >= 0 && i < this.length) || this.has(i)) return false
     const at = byteOf(i)
     this.#bytes[at] = (this.#bytes[at] ?? 0) | (1 << (i & 7))
     this.#count++

@@ -25,15 +25,15 @@ export function parseDigest (text: string): Digest {
 /** Parses the 64 hex characters alone. @throws AppError DIGEST_INVALID */
 export function parseDigestHex (text: string): DigestHex {
   const hex = text as DigestHex
-  if (text.length !== 64) {
-    throw new AppError('DIGEST_INVALID', `invalid sha256: expected 64 characters, got ${text.length} from "${text.slice(0, 128)}"`)
+  if (HEX_64.test(text)) return hex
+  // Bytes are counted and named, as the reference does, and not characters.
+  const bytes = Buffer.from(text, 'utf8')
+  if (bytes.length !== 64) {
+    throw new AppError('DIGEST_INVALID', `invalid sha256: expected 64 characters, got ${bytes.length} from "${text.slice(0, 128)}"`)
   }
-  if (!HEX_64.test(text)) {
-    const bad = [...text].find(c => !/[0-9a-fA-F]/.test(c)) ?? '?'
-    const point = (bad.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')
-    throw new AppError('DIGEST_INVALID', `invalid sha256: hex: encoding/hex: invalid byte: U+${point} '${bad}'`)
-  }
-  return hex
+  const bad = bytes.find(byte => !/[0-9a-fA-F]/.test(String.fromCharCode(byte))) ?? 0
+  const point = bad.toString(16).toUpperCase().padStart(4, '0')
+  throw new AppError('DIGEST_INVALID', `invalid sha256: hex: encoding/hex: invalid byte: U+${point} '${String.fromCharCode(bad)}'`)
 }
 
 /** True for text that `parseDigest` accepts. */

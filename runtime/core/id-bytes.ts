@@ -10,7 +10,8 @@ export function idToJson (hex: string): number[] {
 }
 
 /**
- * Reads the JSON form leniently, as Go does: missing or short arrays are filled with zeros, long ones cut.
+ * Reads the JSON form leniently, as Go does: missing or short arrays are filled with zeros, null is zero, and what follows the
+ * twentieth element is not looked at.
  * @throws AppError BODY_INVALID for anything that is no array of numbers from 0 to 255
  */
 export function idFromJson (value: unknown, what: string): string {
@@ -18,11 +19,12 @@ export function idFromJson (value: unknown, what: string): string {
   if (value === undefined || value === null) return bytes.toString('hex')
   if (!Array.isArray(value)) throw new AppError('BODY_INVALID', `${what} must be an array of 20 numbers`)
   const elements: unknown[] = value
-  for (const [i, element] of elements.entries()) {
+  for (let i = 0; i < Math.min(elements.length, bytes.length); i++) {
+    const element = elements[i] ?? 0
     if (typeof element !== 'number' || !Number.isInteger(element) || element < 0 || element > 255) {
       throw new AppError('BODY_INVALID', `${what}[${i}] must be an integer from 0 to 255`)
     }
-    if (i < 20) bytes[i] = element
+    bytes[i] = element
   }
   return bytes.toString('hex')
 }

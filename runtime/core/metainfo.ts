@@ -67,12 +67,19 @@ export class MetaInfo {
     if (typeof name !== 'string') throw new AppError('BODY_INVALID', 'metainfo has no Name')
     return new MetaInfo(
       parseDigestHex(name),
-      Number(field(info, 'Length') ?? 0),
-      Number(field(info, 'PieceLength') ?? 0),
+      parseNumber(field(info, 'Length'), 'Length'),
+      parseNumber(field(info, 'PieceLength'), 'PieceLength'),
       parseSums(field(info, 'PieceSums')),
       parsePieceDigests(field(root, 'PieceSHA256'))
     )
   }
+}
+
+/** The range is checked where the number is used. */
+function parseNumber (value: unknown, what: string): number {
+  if (value === undefined || value === null) return 0
+  if (typeof value !== 'number') throw new AppError('BODY_INVALID', `metainfo ${what} must be a number`)
+  return value
 }
 
 function parseSums (value: unknown): Uint32Array {

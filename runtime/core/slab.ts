@@ -72,6 +72,7 @@ export class Slab {
 
   /** Ends the writer's turn; the lease passed in must not be used again. */
   seal (lease: Filling, lengthBytes: number): Sealed {
+    this.#checkLength(lengthBytes)
     this.#transition(lease, FILLING, 1)
     return { state: 'sealed', slot: lease.slot, generation: lease.generation, bytes: lease.bytes.subarray(0, lengthBytes) }
   }
@@ -90,6 +91,8 @@ export class Slab {
   release (view: Filling | Sealed): void {
     this.#checkGeneration(view)
     if (view.state === 'filling') {
+      // Looked at before it is overwritten: a lease that was sealed meanwhile has readers.
+      if (Atomics.load(this.#state, view.slot * WORDS_PER_SLOT) !== FILLING) throw spent(view.slot)
       if (this.options.poison === true) view.bytes.fill(POISON)
       this.#transition(view, FILLING, FREE)
       return
@@ -105,6 +108,7 @@ export class Slab {
 
   /** The bytes of a slot whose number was handed over by its owner, who keeps holding the lease meanwhile. */
   bytesOf (slot: SlotId, lengthBytes: number): Uint8Array {
+    this.#checkLength(lengthBytes)
     return new Uint8Array(this.memory.data, slot * this.slotBytes, lengthBytes)
   }
 
@@ -124,6 +128,11 @@ export class Slab {
   #transition (view: Filling, from: number, to: number): void {
     this.#checkGeneration(view)
     if (Atomics.compareExchange(this.#state, view.slot * WORDS_PER_SLOT, from, to) !== from) throw spent(view.slot)
+  }
+
+  #checkLength (lengthBytes: number): void {
+    if (lengthBytes >= 0 && lengthBytes <= this.slotBytes) return
+    throw new AppError('INTERNAL', `${lengthBytes} bytes do not fit into a slot of ${this.slotBytes}`)
   }
 
   #checkGeneration (view: Filling | Sealed): void {

@@ -24,7 +24,15 @@ export type Event =
   /** Time passed. Sent every 100 ms or so; all deadlines are met here. */
   | { readonly type: 'tick' }
   /** The driver has loaded a torrent: fresh, partly downloaded or complete. `wanted`: somebody here waits for it. */
-  | { readonly type: 'torrentOpened', readonly infoHash: InfoHash, readonly lengths: Lengths, readonly have: Bitfield, readonly wanted: boolean }
+  | {
+    readonly type: 'torrentOpened',
+    readonly infoHash: InfoHash,
+    readonly lengths: Lengths,
+    readonly have: Bitfield,
+    readonly wanted: boolean
+    /** The blob is in the cache and known to be right. If absent: it is if every piece is there and nobody waits. */
+    readonly isVerified?: boolean
+  }
   /** A download call for a torrent that is already open: announce at once. */
   | { readonly type: 'torrentWanted', readonly infoHash: InfoHash }
   /** The blob was deleted here. Connections are closed; nothing else is said about this torrent. */

@@ -236,8 +236,8 @@ export class Driver implements LinkOwner {
     const { metaInfo, stored, infoHash } = torrent
     if (!torrent.isTrusted) {
       const { path } = stored
-      const { digest, pieceSums: crcs, lengths: { pieceBytes } } = metaInfo
-      const { isGood, badPieces } = await this.parts.pool.run('verifyFile', { path, digest, pieceBytes, crcs, sha256s: undefined })
+      const { digest, pieceSums: crcs, pieceDigests: sha256s, lengths: { pieceBytes } } = metaInfo
+      const { isGood, badPieces } = await this.parts.pool.run('verifyFile', { path, digest, pieceBytes, crcs, sha256s })
       if (torrent.isRetired) return
       if (!isGood) {
         const pieces = badPieces.flatMap(n => metaInfo.lengths.index(n) ?? [])

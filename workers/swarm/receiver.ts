@@ -79,7 +79,8 @@ export class Receiver {
       slots: sealed.map(view => view.slot),
       lengthBytes: lengths.sizeOf(piece),
       crc: pieceSums[piece] ?? 0,
-      sha256: pieceDigests?.subarray(piece * SHA256_BYTES, (piece + 1) * SHA256_BYTES)
+      // A copy: a view would take all digests along to the other thread.
+      sha256: pieceDigests?.slice(piece * SHA256_BYTES, (piece + 1) * SHA256_BYTES)
     })
     if (!isGood) return 'corrupt'
     if (torrent.isRetired || torrent.stored.have.has(piece)) return 'dropped'

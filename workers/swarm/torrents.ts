@@ -19,16 +19,24 @@ export class Torrent {
   #leading = 0
   /** Readers that want to hear of progress. */
   watchers = 0
+  /** Some pieces were stored by an earlier process: what the disk made of them since is not known. */
+  readonly isResumed: boolean
 
-  constructor (readonly namespace: string, readonly stored: StoredTorrent) { this.advance() }
+  constructor (readonly namespace: string, readonly stored: StoredTorrent) {
+    this.isResumed = !stored.isComplete && !stored.have.isEmpty
+    this.advance()
+  }
 
   get metaInfo (): MetaInfo { return this.stored.metaInfo }
   get digest (): Digest { return this.stored.metaInfo.digest }
   get infoHash (): InfoHash { return this.stored.metaInfo.infoHash }
   /** The blob is verified as a whole and lies in the cache. */
   get isComplete (): boolean { return this.stored.isComplete }
-  /** Every piece is checked against a SHA-256 that an origin vouches for, so a stored piece may be read at once. */
-  get isTrusted (): boolean { return this.metaInfo.pieceDigests !== undefined }
+  /**
+   * Every piece was checked by us against a SHA-256 that an origin vouches for, so a stored piece may be read at once.
+   * Otherwise the whole is checked before any of it is read.
+   */
+  get isTrusted (): boolean { return this.metaInfo.pieceDigests !== undefined && !this.isResumed }
 
   /** Verified bytes from the beginning without a gap. */
   get leadingBytes (): number {

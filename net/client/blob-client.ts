@@ -1,0 +1,166 @@
+import { randomBytes, randomInt } from 'node:crypto'
+import { type UpstreamConfig } from '../../runtime/config/types.js'
+import { type Clock, systemClock } from '../../runtime/core/clock.js'
+import { type Digest, digestFromSum } from '../../runtime/core/digest.js'
+import { AppError, isAppError, messageOf } from '../../runtime/core/errors.js'
+import { type PeerContext } from '../../runtime/core/peer.js'
+import { type Prng, seededPrng, shuffle } from '../../runtime/core/prng.js'
+import { type Logger } from '../../runtime/observe/log.js'
+import { isRetryable } from './answers.js'
+import { downloadBlob } from './blob-download.js'
+import { type BlobClient, type BlobContent, type BlobStream, type CallOptions, type MetaInfoAnswer } from './clients.js'
+import { type Hosts } from './hosts.js'
+import { type Http } from './http.js'
+import { HttpOriginClient } from './origin-client.js'
+import { type Sleep, systemSleep, type Upstream, watchActively } from './upstream.js'
+
+export interface BlobClientOptions {
+  readonly hosts: UpstreamConfig
+  readonly http: Http
+  readonly log: Logger
+  readonly clock?: Clock
+  readonly sleep?: Sleep
+  readonly prng?: Prng
+  /** Replaces the resolution of `hosts`. */
+  readonly resolve?: Hosts
+}
+
+/** The origins of a cluster as one; their health is watched until `close`. */
+export function createBlobClient (options: BlobClientOptions): BlobClient & { close (): Promise<void> } { return new ClusterBlobClient(options) }
+
+/*
+ * Any origin knows the owners of a digest, so every call first asks one for them, and then the owners themselves (http-api
+ * specification 5.7, cluster specification 3.5).
+ */
+class ClusterBlobClient implements BlobClient {
+  readonly #upstream: Upstream
+  readonly #http: Http
+  readonly #log: Logger
+  readonly #clock: Clock
+  readonly #sleep: Sleep
+  readonly #prng: Prng
+
+  constructor (options: BlobClientOptions) {
+    const { hosts, http, log, clock = systemClock, sleep = systemSleep, prng = seededPrng(randomInt(2 ** 32)) } = options
+    this.#upstream = watchActively(hosts, { http, log, clock, sleep, hosts: options.resolve })
+    this.#http = http
+    this.#log = log
+    this.#clock = clock
+    this.#sleep = sleep
+    this.#prng = prng
+  }
+
+  async close (): Promise<void> { await this.#upstream.close() }
+
+  async locations (digest: Digest, options?: CallOptions): Promise<string[]> {
+    const failures: unknown[] = []
+    for (const host of shuffle([...await this.#upstream.hosts()], this.#prng)) {
+      try {
+        return await this.#origin(host).locations(digest, options)
+      } catch (error) {
+        if (isAppError(error, 'CANCELLED')) throw error
+        failures.push(error)
+      }
+    }
+    throw allFailed(`the owners of ${digest}`, failures)
+  }
+
+  async stat (namespace: string, digest: Digest, options?: CallOptions): Promise<{ sizeBytes: number } | undefined> {
+    const failures: unknown[] = []
+    let isAbsent = false
+    for (const owner of shuffle(await this.#owners(digest, options), this.#prng)) {
+      try {
+        const found = await owner.stat(namespace, digest, options)
+        if (found !== undefined) return found
+        isAbsent = true
+      } catch (error) {
+        if (isAppError(error, 'CANCELLED')) throw error
+        failures.push(error)
+      }
+    }
+    if (isAbsent) return undefined
+    throw allFailed(`the size of ${digest}`, failures)
+  }
+
+  async download (namespace: string, digest: Digest, options: CallOptions & { offset?: number, lengthBytes?: number } = {}): Promise<BlobStream> {
+    const { offset = 0, lengthBytes, signal } = options
+    if (lengthBytes === 0) return await this.#empty(namespace, digest, options)
+    return await downloadBlob({
+      namespace,
+      digest,
+      owners: await this.#owners(digest, options),
+      offset,
+      lengthBytes,
+      signal,
+      sleep: this.#sleep,
+      clock: this.#clock,
+      prng: this.#prng,
+      log: this.#log
+    })
+  }
+
+  async upload (namespace: string, digest: Digest, content: BlobContent, options?: CallOptions): Promise<void> {
+    const failures: unknown[] = []
+    for (const owner of await this.#owners(digest, options)) {
+      try {
+        return await owner.upload(namespace, digest, content, options)
+      } catch (error) {
+        if (!isRetryable(error)) throw error
+        this.#log.warn({ digest, owner: owner.address, reason: messageOf(error) }, 'upload goes to the next owner')
+        failures.push(error)
+      }
+    }
+    throw allFailed(`the upload of ${digest}`, failures)
+  }
+
+  async metaInfo (namespace: string, digest: Digest, options: CallOptions = {}): Promise<MetaInfoAnswer> {
+    const failures: unknown[] = []
+    let isAbsent = false
+    for (const owner of await this.#owners(digest, options)) {
+      try {
+        const answer = await owner.metaInfo(namespace, digest, { ...options, withPieceDigests: true })
+        if (answer.status !== 'unknown') return answer
+        isAbsent = true
+      } catch (error) {
+        if (isAppError(error, 'CANCELLED')) throw error
+        failures.push(error)
+      }
+    }
+    if (isAbsent) return { status: 'unknown' }
+    throw allFailed(`the metainfo of ${digest}`, failures)
+  }
+
+  async owners (digest: Digest, options?: CallOptions): Promise<PeerContext[]> {
+    const owners = await this.#owners(digest, options)
+    const answers = await Promise.allSettled(owners.map(async owner => await owner.peerContext(options)))
+    const found = answers.flatMap(answer => answer.status === 'fulfilled' ? [answer.value] : [])
+    if (found.length > 0) return found
+    throw allFailed(`the peers of ${digest}`, answers.flatMap(answer => answer.status === 'rejected' ? [answer.reason] : []))
+  }
+
+  async checkReadiness (options?: CallOptions): Promise<void> {
+    const [owner] = shuffle(await this.#owners(digestFromSum(randomBytes(32)), options), this.#prng)
+    if (owner === undefined) throw new AppError('UNAVAILABLE', 'there are no origins')
+    await owner.checkReadiness(options)
+  }
+
+  /** A part of no bytes, which no Range header can ask for. */
+  async #empty (namespace: string, digest: Digest, options: CallOptions): Promise<BlobStream> {
+    if (await this.stat(namespace, digest, options) === undefined) throw new AppError('BLOB_UNKNOWN', `no origin has ${digest}`)
+    return { sizeBytes: 0, async * chunks () {} }
+  }
+
+  async #owners (digest: Digest, options?: CallOptions): Promise<HttpOriginClient[]> {
+    return (await this.locations(digest, options)).map(address => this.#origin(address))
+  }
+
+  #origin (address: string): HttpOriginClient { return new HttpOriginClient(address, this.#http, this.#sleep) }
+}
+
+/** One error for many; if somebody cancelled, that is what happened. */
+function allFailed (what: string, failures: readonly unknown[]): AppError {
+  const cancelled = failures.find(failure => isAppError(failure, 'CANCELLED'))
+  if (isAppError(cancelled)) return cancelled
+  const reasons = failures.length === 0 ? 'there are no origins' : failures.map(messageOf).join('; ')
+  return new AppError('UNAVAILABLE', `all origins unavailable for ${what}: ${reasons}`, { cause: failures.at(-1) })
+}

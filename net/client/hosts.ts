@@ -1,0 +1,86 @@
+import { lookup } from 'node:dns/promises'
+import { type HostsConfig } from '../../runtime/config/types.js'
+import { type Clock, type Millis, systemClock } from '../../runtime/core/clock.js'
+import { AppError, messageOf } from '../../runtime/core/errors.js'
+import { type Logger, noLog } from '../../runtime/observe/log.js'
+
+/** The addresses `host:port` that there are now. @throws AppError UNAVAILABLE if they were never known */
+export type Hosts = () => Promise<readonly string[]>
+
+export interface HostsOptions {
+  readonly log?: Logger
+  readonly clock?: Clock
+  /** The addresses of a name; default the system's resolver, A and AAAA. */
+  readonly resolve?: (name: string) => Promise<ReadonlyArray<{ readonly address: string, readonly family: number }>>
+}
+
+/** A resolver that does not answer must not hold up everybody who wants to know the hosts. */
+const RESOLVE_MS = 5_000
+
+/**
+ * The hosts of a config: a fixed list, or every address of a DNS name with the port attached (cluster specification 3.1).
+ * A resolution is reused for `ttlMs`; while later ones fail, the last good answer stays.
+ */
+export function resolveHosts (config: HostsConfig, options: HostsOptions = {}): Hosts {
+  const { dns } = config
+  if (dns === undefined) {
+    const hosts = [...config.static]
+    return async () => hosts
+  }
+  const resolution = new Resolution(dns, config.ttlMs, options)
+  return async () => await resolution.current()
+}
+
+class Resolution {
+  readonly #name: string
+  readonly #port: string
+  readonly #clock: Clock
+  #known: readonly string[] | undefined
+  #expiresAt = 0 as Millis
+  /** Shared by all who ask while it runs. */
+  #running: Promise<readonly string[]> | undefined
+
+  constructor (readonly dns: string, readonly ttlMs: number, readonly options: HostsOptions) {
+    const colon = dns.lastIndexOf(':')
+    this.#name = dns.slice(0, colon)
+    this.#port = dns.slice(colon + 1)
+    this.#clock = options.clock ?? systemClock
+    if (colon < 1 || !/^\d+$/.test(this.#port)) throw new AppError('CONFIG_INVALID', `"${dns}" is no DNS name with a port: expected name:port`)
+  }
+
+  async current (): Promise<readonly string[]> {
+    if (this.#known !== undefined && this.#clock.now() < this.#expiresAt) return this.#known
+    this.#running ??= this.#refresh().finally(() => { this.#running = undefined })
+    return await this.#running
+  }
+
+  async #refresh (): Promise<readonly string[]> {
+    try {
+      const found = await within(RESOLVE_MS, (this.options.resolve ?? resolveAll)(this.#name))
+      if (found.length === 0) throw new Error('no addresses')
+      const hosts = found.map(({ address, family }) => family === 6 ? `[${address}]:${this.#port}` : `${address}:${this.#port}`)
+      const sorted = [...new Set(hosts)].sort()
+      // The same list as before stays the same object, so that nobody rebuilds a ring for nothing.
+      if (this.#known?.join() !== sorted.join()) this.#known = sorted
+    } catch (cause) {
+      if (this.#known === undefined) {
+        throw new AppError('UNAVAILABLE', `the hosts of "${this.dns}" cannot be resolved: ${messageOf(cause)}. Check the name and the resolver.`, { cause })
+      }
+      (this.options.log ?? noLog).warn({ name: this.#name, reason: messageOf(cause) }, 'hosts not resolved')
+    }
+    this.#expiresAt = this.#clock.now() + this.ttlMs as Millis
+    return this.#known ?? []
+  }
+}
+
+async function resolveAll (name: string): Promise<Array<{ address: string, family: number }>> { return await lookup(name, { all: true }) }
+
+async function within<T> (ms: number, promise: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_resolve, reject) => { timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms) })
+  try {
+    return await Promise.race([promise, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}

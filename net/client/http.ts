@@ -1,0 +1,231 @@
+import { Readable } from 'node:stream'
+import { Agent, type Dispatcher } from 'undici'
+import { AppError, messageOf, systemCodeOf } from '../../runtime/core/errors.js'
+import { type Method } from '../api/route.js'
+
+/** Idle connections are given up before our servers close them, which is after 8 s, so that no request meets a closing one. */
+const KEEP_ALIVE_MS = 4_000
+const CONNECT_MS = 5_000
+/** Connections to one host; further requests wait for one. */
+const CONNECTIONS_MAX = 128
+/** How long an answer may stand still. Totals would cut off a large blob on a slow link. */
+const IDLE_MS = 60_000
+/** Of answers that are read as a whole, unless the call says otherwise. */
+const TEXT_BYTES_MAX = 1024 * 1024
+const DISCARD_BYTES_MAX = 64 * 1024
+
+export interface HttpRequest {
+  readonly method: Method
+  /** `host:port`. */
+  readonly address: string
+  /** Sent as it is: escapes, double slashes and all. */
+  readonly path: string
+  readonly headers?: Readonly<Record<string, string>>
+  /** A GET may have one too. */
+  readonly body?: string | Outgoing
+  readonly signal?: AbortSignal
+  /** How long the host may take for the next byte of its answer; default 60 s. */
+  readonly idleMs?: number
+}
+
+/** A body that is not in memory. */
+export interface Outgoing {
+  readonly lengthBytes: number
+  /** Views that are valid until the next one is asked for. */
+  readonly chunks: AsyncIterable<Uint8Array>
+}
+
+export interface HttpCall extends HttpRequest {
+  /** For connecting, waiting and reading the whole answer. None: only `idleMs` counts, as for a large body. */
+  readonly timeoutMs?: number
+  /** A larger answer is an error; default 1 MiB. */
+  readonly answerBytesMax?: number
+}
+
+export interface HttpHead {
+  readonly status: number
+  /** By lower-case name; several values joined by commas. */
+  header (name: string): string | undefined
+}
+
+export interface HttpAnswer extends HttpHead { readonly text: string }
+
+/** An answer whose body is still to come. Either read `chunks()` to its end or leave it early, or call `discard`. */
+export interface HttpStream extends HttpHead {
+  /** The Content-Length, if there is one; a body that ends before it fails. */
+  readonly lengthBytes: number | undefined
+  /** The bytes as they come; leaving the loop early cuts the connection. */
+  chunks (): AsyncIterable<Uint8Array>
+  /** The body as text. */
+  text (bytesMax?: number): Promise<string>
+  /** Lets go of the body. */
+  discard (): void
+}
+
+/**
+ * HTTP towards other components, over connections that are kept. Everything that goes wrong is an AppError: NETWORK (no
+ * answer), TIMED_OUT, CANCELLED (the signal), UNAVAILABLE (an answer that is too large).
+ */
+export interface Http {
+  /** One request whose answer is small. */
+  call (call: HttpCall): Promise<HttpAnswer>
+  /** One request whose answer is streamed; resolves with its head. */
+  open (request: HttpRequest): Promise<HttpStream>
+  /** `GET /health`: true for 200, false for all else, silence included. */
+  isHealthy (address: string, options?: { readonly signal?: AbortSignal, readonly timeoutMs?: number }): Promise<boolean>
+  /** Ends all connections; running requests fail. May be called twice. */
+  close (): Promise<void>
+}
+
+export function createHttp (): Http { return new UndiciHttp() }
+
+class UndiciHttp implements Http {
+  readonly #agent = new Agent({
+    connections: CONNECTIONS_MAX,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    keepAliveMaxTimeout: KEEP_ALIVE_MS,
+    connect: { timeout: CONNECT_MS }
+  })
+
+  #isClosed = false
+
+  async call (call: HttpCall): Promise<HttpAnswer> {
+    const deadline = new Deadline(call.signal, call.timeoutMs)
+    try {
+      const stream = await this.#send(call, deadline)
+      const text = await stream.text(call.answerBytesMax)
+      return { status: stream.status, header: stream.header, text }
+    } finally {
+      deadline.clear()
+    }
+  }
+
+  async open (request: HttpRequest): Promise<HttpStream> { return await this.#send(request, new Deadline(request.signal, undefined)) }
+
+  async isHealthy (address: string, { signal, timeoutMs = 3_000 }: { signal?: AbortSignal, timeoutMs?: number } = {}): Promise<boolean> {
+    try {
+      return (await this.call({ method: 'GET', address, path: '/health', signal, timeoutMs })).status === 200
+    } catch {
+      return false
+    }
+  }
+
+  async close (): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    await this.#agent.destroy()
+  }
+
+  async #send (request: HttpRequest, deadline: Deadline): Promise<HttpStream> {
+    const { method, address, path, headers, body, idleMs = IDLE_MS } = request
+    const what = `${method} http://${address}${path}`
+    if (!ADDRESS.test(address)) throw new AppError('NETWORK', `${what}: "${address.slice(0, 256)}" is no address: expected host:port`)
+    const isStreamed = typeof body === 'object'
+    try {
+      const response = await this.#agent.request({
+        origin: `http://${address}`,
+        path,
+        method,
+        headers: { ...headers, ...(isStreamed ? { 'Content-Length': String(body.lengthBytes) } : {}) },
+        body: isStreamed ? Readable.from(copies(body.chunks), { objectMode: false }) : body,
+        signal: deadline.signal,
+        headersTimeout: idleMs,
+        bodyTimeout: idleMs
+      })
+      return new UndiciStream(response, what, deadline)
+    } catch (error) {
+      throw failureOf(error, what, deadline)
+    }
+  }
+}
+
+class UndiciStream implements HttpStream {
+  readonly status: number
+  readonly lengthBytes: number | undefined
+  readonly #headers: Dispatcher.ResponseData['headers']
+  readonly #body: Dispatcher.ResponseData['body']
+
+  constructor (response: Dispatcher.ResponseData, readonly what: string, readonly deadline: Deadline) {
+    this.status = response.statusCode
+    this.#headers = response.headers
+    this.#body = response.body
+    const length = this.header('content-length')
+    this.lengthBytes = length !== undefined && /^\d+$/.test(length) ? Number(length) : undefined
+    // A body that fails while nobody reads it is told of when somebody does.
+    this.#body.on('error', () => {})
+  }
+
+  readonly header = (name: string): string | undefined => {
+    const value = this.#headers[name]
+    return Array.isArray(value) ? value.join(', ') : value
+  }
+
+  async * chunks (): AsyncGenerator<Uint8Array> {
+    try {
+      for await (const chunk of this.#body) if (chunk instanceof Uint8Array) yield chunk
+    } catch (error) {
+      throw failureOf(error, this.what, this.deadline)
+    }
+  }
+
+  async text (bytesMax = TEXT_BYTES_MAX): Promise<string> {
+    const parts: Uint8Array[] = []
+    let totalBytes = 0
+    for await (const chunk of this.chunks()) {
+      totalBytes += chunk.length
+      if (totalBytes > bytesMax) throw new AppError('UNAVAILABLE', `${this.what}: the answer is larger than ${bytesMax} bytes`)
+      parts.push(chunk)
+    }
+    return Buffer.concat(parts).toString('utf8')
+  }
+
+  discard (): void {
+    const isShort = this.lengthBytes !== undefined && this.lengthBytes <= DISCARD_BYTES_MAX
+    // A short body is read, which keeps the connection; neither can fail in a way that matters to anybody.
+    if (isShort) this.#body.dump({ limit: DISCARD_BYTES_MAX }).catch(() => {})
+    else this.#body.destroy()
+  }
+}
+
+/** A host name, an IPv4 address or a bracketed IPv6 one, with or without a port. */
+const ADDRESS = /^(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?$/
+
+/** The caller's signal together with a time limit. (`AbortSignal.any` keeps what it made alive as long as the caller's signal.) */
+class Deadline {
+  readonly #controller = new AbortController()
+  readonly #timer: NodeJS.Timeout | undefined
+  readonly #onAbort = (): void => { this.#controller.abort(this.caller?.reason) }
+  isOver = false
+
+  constructor (readonly caller: AbortSignal | undefined, timeoutMs: number | undefined) {
+    if (caller?.aborted === true) this.#onAbort()
+    if (timeoutMs === undefined) return
+    caller?.addEventListener('abort', this.#onAbort, { once: true })
+    this.#timer = setTimeout(() => {
+      this.isOver = true
+      this.#controller.abort()
+    }, timeoutMs)
+  }
+
+  /** Without a time limit it is the caller's own, which then needs no clearing. */
+  get signal (): AbortSignal | undefined { return this.#timer === undefined ? this.caller : this.#controller.signal }
+
+  clear (): void {
+    clearTimeout(this.#timer)
+    this.caller?.removeEventListener('abort', this.#onAbort)
+  }
+}
+
+/** The socket may still hold a chunk when the next one is asked for, so each is copied. */
+async function * copies (chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const chunkView of chunks) yield Buffer.from(chunkView)
+}
+
+function failureOf (error: unknown, what: string, deadline: Deadline): AppError {
+  if (error instanceof AppError) return error
+  if (deadline.caller?.aborted === true) return new AppError('CANCELLED', `${what}: cancelled`, { cause: error })
+  const code = systemCodeOf(error) ?? ''
+  if (deadline.isOver || /^UND_ERR_\w+_TIMEOUT$/.test(code)) return new AppError('TIMED_OUT', `${what}: no answer in time`, { cause: error })
+  if (code === 'UND_ERR_INVALID_ARG') return new AppError('INTERNAL', `${what}: ${messageOf(error)}`, { cause: error })
+  return new AppError('NETWORK', `${what}: ${messageOf(error) === '' ? code : messageOf(error)}`, { cause: error })
+}

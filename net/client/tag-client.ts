@@ -1,0 +1,144 @@
+import { randomInt } from 'node:crypto'
+import { type UpstreamConfig } from '../../runtime/config/types.js'
+import { type Clock } from '../../runtime/core/clock.js'
+import { type Digest, parseDigest } from '../../runtime/core/digest.js'
+import { AppError, isAppError, messageOf } from '../../runtime/core/errors.js'
+import { field, parseJson } from '../../runtime/core/json.js'
+import { type Prng, seededPrng, shuffle } from '../../runtime/core/prng.js'
+import { type Logger } from '../../runtime/observe/log.js'
+import { buildIndexApi } from '../api/build-index.js'
+import { type Method, escapeSegment, pathOf } from '../api/route.js'
+import { isNetworkError, must200 } from './answers.js'
+import { type CallOptions, type TagClient } from './clients.js'
+import { type Hosts } from './hosts.js'
+import { type Http, type HttpAnswer } from './http.js'
+import { type Sleep, type Upstream, watchActively, watchPassively } from './upstream.js'
+
+const SHORT_MS = 5_000
+const LOOKUP_MS = 10_000
+const PUT_MS = 30_000
+const LIST_MS = 60_000
+/** Kraken's build-indexes answer a whole listing at once. */
+const LIST_BYTES_MAX = 64 * 1024 * 1024
+const PAGES_MAX = 10_000
+
+export interface TagClientOptions {
+  readonly hosts: UpstreamConfig
+  readonly http: Http
+  readonly log: Logger
+  /** Agents learn from failed calls only (`passive`), all others ask for the hosts' health; default `active`. */
+  readonly health?: 'active' | 'passive'
+  readonly clock?: Clock
+  readonly sleep?: Sleep
+  readonly prng?: Prng
+  /** Replaces the resolution of `hosts`. */
+  readonly resolve?: Hosts
+}
+
+/** The build-indexes of a cluster as one; their health is watched until `close`. */
+export function createTagClient (options: TagClientOptions): TagClient & { close (): Promise<void> } { return new ClusterTagClient(options) }
+
+/** One request of the kind that any build-index can answer. */
+interface Call {
+  readonly method: Method
+  readonly path: string
+  readonly timeoutMs: number
+  readonly answerBytesMax?: number
+}
+
+/** Calls go to a random host, and to another only if there is no HTTP answer (http-api specification 1.10). */
+class ClusterTagClient implements TagClient {
+  readonly #upstream: Upstream
+  readonly #http: Http
+  readonly #prng: Prng
+
+  constructor (options: TagClientOptions) {
+    const { hosts, http, log, health = 'active', clock, sleep, prng = seededPrng(randomInt(2 ** 32)) } = options
+    const watch = health === 'active' ? watchActively : watchPassively
+    this.#upstream = watch(hosts, { http, log, clock, sleep, hosts: options.resolve })
+    this.#http = http
+    this.#prng = prng
+  }
+
+  async close (): Promise<void> { await this.#upstream.close() }
+
+  async put (tag: string, digest: Digest, options: CallOptions & { replicate?: boolean } = {}): Promise<void> {
+    const path = pathOf(buildIndexApi.putTag, { tag, digest }) + (options.replicate === true ? '?replicate=true' : '')
+    must200(`put of tag ${tag}`, await this.#call({ method: 'PUT', path, timeoutMs: PUT_MS }, options))
+  }
+
+  async get (tag: string, options?: CallOptions): Promise<Digest | undefined> {
+    const answer = await this.#call({ method: 'GET', path: pathOf(buildIndexApi.getTag, { tag }), timeoutMs: LOOKUP_MS }, options)
+    return answer.status === 404 ? undefined : parseDigest(must200(`tag ${tag}`, answer).text)
+  }
+
+  async has (tag: string, options?: CallOptions): Promise<boolean> {
+    const answer = await this.#call({ method: 'HEAD', path: pathOf(buildIndexApi.hasTag, { tag }), timeoutMs: LOOKUP_MS }, options)
+    return answer.status !== 404 && must200(`tag ${tag}`, answer).status === 200
+  }
+
+  async list (prefix: string, options?: CallOptions): Promise<string[]> {
+    return await this.#list(`/list/${prefix.split('/').map(escapeSegment).join('/')}`, options)
+  }
+
+  async listRepository (repository: string, options?: CallOptions): Promise<string[]> {
+    // Escaped twice, as Kraken's client does it (http-api specification 1.2).
+    return await this.#list(pathOf(buildIndexApi.repositoryTags, { repo: escapeSegment(repository) }), options)
+  }
+
+  async origin (options?: CallOptions): Promise<string> {
+    const what = 'the origin of the build-index'
+    const { text } = must200(what, await this.#call({ method: 'GET', path: buildIndexApi.origin.path, timeoutMs: SHORT_MS }, options))
+    return text.trim()
+  }
+
+  async checkReadiness (options?: CallOptions): Promise<void> {
+    const [host] = await this.#hosts()
+    if (host === undefined) throw new AppError('UNAVAILABLE', 'there are no build-indexes')
+    const answer = await this.#http.call({
+      method: 'GET', address: host, path: buildIndexApi.readiness.path, timeoutMs: SHORT_MS, signal: options?.signal
+    })
+    must200(`readiness of ${host}`, answer)
+  }
+
+  /** Follows the continuation tokens; without a limit, so that a server that lists all at once may do so. */
+  async #list (path: string, options?: CallOptions): Promise<string[]> {
+    const names: string[] = []
+    let offset = ''
+    for (let page = 0; page < PAGES_MAX; page++) {
+      const query = offset === '' ? '' : `?offset=${encodeURIComponent(offset)}`
+      const call: Call = { method: 'GET', path: path + query, timeoutMs: LIST_MS, answerBytesMax: LIST_BYTES_MAX }
+      const answer = parseJson(must200(`list of ${path}`, await this.#call(call, options)).text, `list of ${path}`)
+      const result: unknown = field(answer, 'result')
+      if (Array.isArray(result)) for (const name of result) if (typeof name === 'string') names.push(name)
+      const next = offsetOf(field(field(answer, 'Links'), 'next'))
+      if (next === '' || next === offset) return names
+      offset = next
+    }
+    throw new AppError('UNAVAILABLE', `the list of ${path} has no end after ${PAGES_MAX} pages`)
+  }
+
+  async #call (call: Call, options: CallOptions = {}): Promise<HttpAnswer> {
+    const failures: unknown[] = []
+    for (const address of await this.#hosts()) {
+      try {
+        return await this.#http.call({ ...call, address, signal: options.signal })
+      } catch (error) {
+        if (!isNetworkError(error)) throw error
+        this.#upstream.reportFailure(address)
+        failures.push(error)
+      }
+    }
+    if (failures.length === 1 && isAppError(failures[0])) throw failures[0]
+    const reasons = failures.length === 0 ? 'there are none' : failures.map(messageOf).join('; ')
+    throw new AppError('UNAVAILABLE', `all build-indexes unavailable: ${reasons}`, { cause: failures.at(-1) })
+  }
+
+  async #hosts (): Promise<string[]> { return shuffle([...await this.#upstream.hosts()], this.#prng) }
+}
+
+/** The continuation token in the relative URL of the next page; '' on the last one. */
+function offsetOf (next: unknown): string {
+  if (typeof next !== 'string' || !next.includes('?')) return ''
+  return new URLSearchParams(next.slice(next.indexOf('?'))).get('offset') ?? ''
+}

@@ -1,0 +1,75 @@
+import { createHttp } from '../../net/client/http.js'
+import { createTagClient } from '../../net/client/tag-client.js'
+import { createTrackerClient } from '../../net/client/tracker-client.js'
+import { systemSleep } from '../../net/client/upstream.js'
+import { listen } from '../../net/http/uws.js'
+import { Swarm } from '../../workers/swarm-door.js'
+import { UndoList } from '../cluster/undo-list.js'
+import { type AgentConfig } from '../config/types.js'
+import { type RunningComponent } from '../core/component.js'
+import { type Logger } from '../observe/log.js'
+import { createRegistry } from '../registry/server.js'
+import { CasStore } from '../store/cas.js'
+import { AgentHealth } from './health.js'
+import { createAgentRegistry, createAgentServer } from './server.js'
+import { AgentTransfer } from './transfer.js'
+
+/** No request to an agent has a body that is looked at. */
+const BODY_BYTES_MAX = 1024 * 1024
+
+/**
+ * Starts an agent: the registry that this host pulls from, and a peer that passes on what it has.
+ *
+ *     agent-registry-port  -->  registry --+
+ *     agent-server-port    -->  server ----+-> transfer --> cache            what is complete here
+ *                                                  |  +---> swarm (thread)   what is not, from the peers
+ *                                                  +------> build-indexes    tags
+ *     peer-port            -->  swarm (thread)
+ *
+ * @throws AppError UNAVAILABLE if a port is taken; STORAGE
+ */
+export async function startAgent (config: AgentConfig, log: Logger): Promise<RunningComponent> {
+  const undo = new UndoList(log)
+  try {
+    const cache = new CasStore({ cacheDir: config.store.cacheDir, log })
+    await cache.prepare()
+    const swarm = await Swarm.start({
+      mode: 'leecher',
+      ip: config.peerIp,
+      port: config.peerPort,
+      peerIdPolicy: config.peerIdPolicy,
+      store: config.store,
+      scheduler: config.scheduler,
+      slotCount: config.memory.swarmSlots,
+      tracker: config.tracker
+    })
+    undo.add('swarm', async () => await swarm.close())
+    const http = createHttp()
+    undo.add('clients', async () => await http.close())
+    const tracker = createTrackerClient(config.tracker, { http, log })
+    undo.add('trackers', async () => await tracker.close())
+    const tags = createTagClient({ hosts: config.buildIndex, http, log, health: 'passive' })
+    undo.add('build-indexes', async () => await tags.close())
+
+    const reads = new AgentTransfer({ swarm, cache, tracker, tags, sleep: systemSleep })
+    const health = new AgentHealth({
+      probe: async options => await swarm.probe(options),
+      probeTimeoutMs: config.scheduler.probeTimeoutMs,
+      buildIndex: tags,
+      tracker
+    })
+    const registry = createAgentRegistry({ health, registry: createRegistry({ reads, writes: undefined }, { log }), log })
+    const registryServer = await listen(registry, { port: config.registryPort, bodyBytesMax: BODY_BYTES_MAX })
+    undo.add('registry', async () => await registryServer.close())
+    const server = createAgentServer({ reads, swarm, tags, health, log })
+    const agentServer = await listen(server, { port: config.serverPort, bodyBytesMax: BODY_BYTES_MAX })
+    undo.add('server', async () => await agentServer.close())
+
+    const ports = { 'agent-registry-port': registryServer.port, 'agent-server-port': agentServer.port, 'peer-port': swarm.port }
+    log.info({ ...ports, peerId: swarm.peerId }, 'agent started')
+    return { ports, stop: async () => await undo.run() }
+  } catch (error) {
+    await undo.run()
+    throw error
+  }
+}

@@ -1,0 +1,139 @@
+import { type Handler, type HttpRequest, type Reply } from '../../net/http/engine.js'
+import { json, ok, text, TEXT_TYPE } from '../../net/http/reply.js'
+import { createRouter } from '../../net/http/router.js'
+import { buildIndexApi } from '../../net/api/build-index.js'
+import { parseDigest, type Digest } from '../core/digest.js'
+import { AppError, messageOf } from '../core/errors.js'
+import { isRecord, parseFirstJson } from '../core/json.js'
+import { type Logger } from '../observe/log.js'
+import { nextQuery, parseListQuery } from './list-query.js'
+import { checkTag } from './tag-name.js'
+import { type Page, type PageQuery } from './tag-index.js'
+
+/** A duplicate put says when to write back; nothing else has a body. */
+export const BODY_BYTES_MAX = 64 * 1024
+
+/** What the routes call. */
+export interface BuildIndexService {
+  /** Checks that the tag is complete, then points it at `digest`. */
+  put (tag: string, digest: Digest, signal: AbortSignal): Promise<void>
+  /** Points the tag at `digest` because another build-index, which has checked it, says so. */
+  putDuplicate (tag: string, digest: Digest): Promise<void>
+  get (tag: string): Promise<Digest | undefined>
+  page (prefix: string, query: PageQuery): Page
+  /** `host:port` of the origins, as other clusters reach them. */
+  readonly originAddress: string
+  checkReadiness (signal: AbortSignal): Promise<void>
+}
+
+/** The HTTP surface of the build-index (http-api specification 7). */
+export function createBuildIndexHandler (service: BuildIndexService, log: Logger): Handler {
+  const site: Site = { service, log }
+  const router = createRouter({ component: 'build-index', misses: 'method-not-allowed', log })
+  router.on(buildIndexApi.health, () => text('OK\n'))
+  router.on(buildIndexApi.readiness, async request => readiness(service, request))
+  router.on(buildIndexApi.putTag, async (request, params, query) => putTag(site, request, params, query))
+  router.on(buildIndexApi.putDuplicate, async (request, params) => putDuplicate(site, request, params))
+  router.on(buildIndexApi.getTag, async (_, { tag }) => getTag(site, tag))
+  // The reference's front layer asks for the tag itself here, and remote replication depends on it (2.4).
+  router.on(buildIndexApi.hasTag, async (_, { tag }) => getTag(site, tag))
+  router.on(buildIndexApi.repositoryTags, (request, { repo }, query) => listRepository(service, request, repo, query))
+  router.on(buildIndexApi.list, (request, params, query) => list(service, request, params['*'], query))
+  router.on(buildIndexApi.origin, () => text(service.originAddress))
+  return router.handle
+}
+
+interface Site { readonly service: BuildIndexService, readonly log: Logger }
+
+async function readiness (service: BuildIndexService, { signal }: HttpRequest): Promise<Reply> {
+  try {
+    await service.checkReadiness(signal)
+    return text('OK\n')
+  } catch (error) {
+    return text(`not ready to serve traffic: ${messageOf(error)}`, 503)
+  }
+}
+
+async function putTag ({ service, log }: Site, { signal }: HttpRequest, params: TagParams, query: URLSearchParams): Promise<Reply> {
+  const { tag, digest } = targetOf(params)
+  return orFailure(log.child({ tag }), '', async () => {
+    checkBoolean('replicate', query.get('replicate') ?? 'false')
+    await service.put(tag, digest, signal)
+    return ok()
+  })
+}
+
+async function putDuplicate ({ service, log }: Site, { body }: HttpRequest, params: TagParams): Promise<Reply> {
+  const { tag, digest } = targetOf(params)
+  const bytes = await body.bytes(BODY_BYTES_MAX)
+  return orFailure(log.child({ tag }), '', async () => {
+    const message = parseFirstJson(Buffer.from(bytes).toString(), 'decode body')
+    if (!isRecord(message) && message !== null) throw new AppError('BODY_INVALID', 'decode body: expected an object such as {"delay":0}')
+    await service.putDuplicate(tag, digest)
+    return ok()
+  })
+}
+
+async function getTag ({ service, log }: Site, tag: string): Promise<Reply> {
+  checkTag(tag)
+  return orFailure(log.child({ tag }), 'storage: ', async () => {
+    const digest = await service.get(tag)
+    return digest === undefined ? { status: 404 } : text(digest)
+  })
+}
+
+/** Bare tags; names that are not `repo:tag` are left out. */
+function listRepository (service: BuildIndexService, request: HttpRequest, repository: string, query: URLSearchParams): Reply {
+  const path = repository.replace(/^\/+|\/+$/g, '')
+  return pageOf(service, request, `${path}/_manifests/tags`, query, names => {
+    const tags = names.map(name => name.slice(path.length + 1))
+    return tags.filter(tag => !/[:/]/.test(tag))
+  })
+}
+
+function list (service: BuildIndexService, request: HttpRequest, prefix: string, query: URLSearchParams): Reply {
+  return pageOf(service, request, prefix, query, names => names)
+}
+
+function pageOf (
+  service: BuildIndexService, request: HttpRequest, prefix: string, query: URLSearchParams, shown: (names: string[]) => string[]
+): Reply {
+  const listQuery = parseListQuery(query)
+  const { names, next } = service.page(prefix, listQuery.page)
+  const result = shown(names)
+  const self = request.rawQuery === '' ? request.rawPath : `${request.rawPath}?${request.rawQuery}`
+  return json({
+    Links: { next: next === undefined ? '' : `${request.rawPath}?${nextQuery(listQuery, next)}`, self },
+    size: result.length,
+    result: result.length === 0 ? null : result
+  }, { newline: true, type: TEXT_TYPE })
+}
+
+interface TagParams { readonly tag: string, readonly digest: string }
+
+/** @throws AppError TAG_INVALID, DIGEST_INVALID */
+function targetOf (params: TagParams): { tag: string, digest: Digest } {
+  const tag = checkTag(params.tag)
+  try {
+    return { tag, digest: parseDigest(params.digest) }
+  } catch (cause) {
+    throw new AppError('DIGEST_INVALID', `parse digest: ${messageOf(cause)}`, { cause })
+  }
+}
+
+const BOOLEANS = ['1', 't', 'T', 'TRUE', 'true', 'True', '0', 'f', 'F', 'FALSE', 'false', 'False']
+
+function checkBoolean (key: string, value: string): void {
+  if (!BOOLEANS.includes(value)) throw new AppError('PARAMETER_INVALID', `parse query arg \`${key}\`: strconv.ParseBool: parsing ${JSON.stringify(value)}: invalid syntax`)
+}
+
+/** These routes fail with 500 and the text, whatever it is; their clients take every other status for something else (7.2, 7.3). */
+async function orFailure (log: Logger, prefix: string, work: () => Promise<Reply>): Promise<Reply> {
+  try {
+    return await work()
+  } catch (error) {
+    const reason = prefix + messageOf(error)
+    log.warn({ reason }, 'tag request failed')
+    return text(reason, 500)
+  }
+}

@@ -1,0 +1,51 @@
+import { intFlag, stringFlag } from '../flags.js'
+import { choice, nested, section, unused } from '../schema.js'
+import { common, registryBlock } from '../sections/common.js'
+import { memory } from '../sections/memory.js'
+import { scheduler } from '../sections/scheduler.js'
+import { agentStore } from '../sections/store.js'
+import { passiveRing, passiveUpstream } from '../sections/upstream.js'
+import { type AgentConfig } from '../types.js'
+import { role } from './role.js'
+
+export const agentRole = role({
+  name: 'agent',
+  flags: {
+    'peer-ip': stringFlag('Address announced to the tracker; by default the first IPv4 address of this host.'),
+    'peer-port': intFlag('Port for peers, listened on and announced.'),
+    'agent-server-port': intFlag('Port of the agent\'s HTTP API.'),
+    'agent-registry-port': intFlag('Port of the registry to pull from.'),
+    zone: stringFlag('Name of the zone.')
+  },
+  required: ['peer-port', 'agent-server-port', 'agent-registry-port'],
+  file: section({
+    store: nested('store', agentStore, 'Where blobs are kept.'),
+    scheduler: nested('scheduler', scheduler, 'How blobs are exchanged with peers.'),
+    peer_id_factory: choice({ as: 'peerIdPolicy', of: ['addr_hash', 'random'], doc: 'How this peer is named: after its address, which survives restarts, or anew at each start.' }),
+    tracker: nested('tracker', passiveRing, 'The trackers.'),
+    build_index: nested('buildIndex', passiveUpstream, 'The build-indexes.'),
+    shoal: nested('memory', memory, 'What only this program has.'),
+    ...common,
+    registry: registryBlock,
+    registry_backup: unused('A second registry for what this one cannot answer.'),
+    allowed_cidrs: unused('Who may use the registry port. It answers everybody.'),
+    agentserver: unused('How long readiness is remembered.'),
+    container_runtime: unused('Where Docker and containerd listen.'),
+    docker_daemon: unused('The older name of `container_runtime.docker`.'),
+    network_event: unused('A file of peer events.')
+  }),
+  make: (flags, file, host): AgentConfig => ({
+    peerIp: flags['peer-ip'] === '' ? host.ip : flags['peer-ip'],
+    peerPort: flags['peer-port'],
+    serverPort: flags['agent-server-port'],
+    registryPort: flags['agent-registry-port'],
+    zone: flags.zone,
+    cluster: flags.cluster,
+    store: file.store,
+    scheduler: file.scheduler,
+    peerIdPolicy: file.peerIdPolicy,
+    tracker: file.tracker,
+    buildIndex: file.buildIndex,
+    memory: file.memory
+  })
+})

@@ -1,0 +1,30 @@
+import { choice, nested, section, unused } from '../schema.js'
+
+/** Names of the log's levels, least important first. */
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
+
+/** The part of Kraken's logger that means something here; its three ways to crash count as errors. */
+const zap = section({
+  level: choice({ as: 'level', of: ['debug', 'info', 'warn', 'error', 'dpanic', 'panic', 'fatal'], default: 'info', doc: 'Nothing less important is logged.' }),
+  ...Object.fromEntries([
+    'development', 'encoding', 'disableStacktrace', 'disableCaller', 'encoderConfig', 'outputPaths', 'errorOutputPaths', 'sampling', 'initialFields'
+  ].map(key => [key, unused('The log is JSON lines on standard output.')]))
+}, ({ level }): { level: LogLevel } => ({ level: level === 'debug' || level === 'info' || level === 'warn' ? level : 'error' }))
+
+/** Blocks that every role has (cluster specification 9.3). */
+export const common = {
+  zap: nested('log', zap, 'The log.'),
+  verbose: unused('Not used by Kraken either.'),
+  metrics: unused('Where metrics are sent.'),
+  nginx: unused('There is no nginx: the ports are served by the program itself.'),
+  tls: unused('Certificates. All ports speak plain HTTP.')
+}
+
+export const registryBlock = unused('Settings of an embedded registry; here the registry is the program itself.')
+export const backendBlocks = {
+  backends: unused('Storage behind the cluster. Blobs and tags stay on the disks of their owners.'),
+  auth: unused('Credentials for the backends.'),
+  backend_manager: unused('The log of the backends.'),
+  localdb: unused('A database of pending work.'),
+  writeback: unused('Pending copies to the backends.')
+}

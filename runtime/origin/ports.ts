@@ -1,0 +1,24 @@
+import { type BlobStream, type CallOptions, type OriginClient } from '../../net/client/clients.js'
+import { type Digest } from '../core/digest.js'
+
+/** Another origin, as far as copying blobs goes. */
+export type Replica = Pick<OriginClient, 'statLocal' | 'uploadDuplicate' | 'transfer' | 'download'>
+
+/** What placement knows; `Membership` is the real one. */
+export interface Placement {
+  /** Our own address as the ring has it. */
+  readonly self: string
+  /** The healthy owners of a blob, best first, never empty (cluster specification 2.3). */
+  locations (digest: Digest): string[]
+  /** All members that are healthy, in no particular order. */
+  readonly healthy: readonly string[]
+  /** Calls `listener` after every change of members or of their health; the function returned ends that. */
+  onChange (listener: () => void): () => void
+}
+
+/** Storage behind the cluster, asked for blobs that no origin holds. */
+export interface Backend {
+  /** The blob's bytes, or undefined if the backend answered that it has no such blob. */
+  open (namespace: string, digest: Digest, options?: CallOptions): Promise<BlobStream | undefined>
+  stat (namespace: string, digest: Digest, options?: CallOptions): Promise<{ sizeBytes: number } | undefined>
+}

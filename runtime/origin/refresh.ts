@@ -1,0 +1,153 @@
+import { type BlobStream } from '../../net/client/clients.js'
+import { type TaskGroup } from '../cluster/task-group.js'
+import { after, type Clock, type Millis } from '../core/clock.js'
+import { type Digest } from '../core/digest.js'
+import { AppError, isAppError, messageOf } from '../core/errors.js'
+import { type Logger } from '../observe/log.js'
+import { type Backend, type Placement, type Replica } from './ports.js'
+
+/** Fetches under way at the same time, and further ones that may wait for their turn. */
+const RUNNING_MAX = 16
+const WAITING_MAX = 1_000
+/** How long a failed fetch is answered with its error instead of being tried again (cluster specification 6.1). */
+const FAILURE_TTL_MS = 15_000
+const FAILURES_MAX = 10_000
+/** How long the other origins are waited for when they are asked who has a blob. */
+const LOOKUP_MS = 5_000
+
+export interface RefreshOptions {
+  readonly placement: Placement
+  readonly replica: (address: string) => Replica
+  readonly backend: Backend | undefined
+  /** Puts a blob into the cache while it arrives. @throws AppError DIGEST_MISMATCH if it is another blob */
+  readonly store: (digest: Digest, stream: BlobStream) => Promise<void>
+  /** Called when a blob has landed here: its other owners may lack it as well. */
+  readonly onLanded: (digest: Digest) => void
+  readonly tasks: TaskGroup
+  readonly clock: Clock
+  readonly log: Logger
+}
+
+/** Where a blob can be had: an origin's address, or the backend. */
+type Source = { readonly name: string, readonly open: (signal: AbortSignal) => Promise<BlobStream | undefined> }
+
+/**
+ * Fetches blobs that this origin lacks, from another origin or else from the backend, so that one that lost its disk heals.
+ * There is one fetch for each blob, whatever the namespace; callers are told `pending` and ask again.
+ *
+ *     begin --> failed a moment ago: its error        --> nobody has it: unknown
+ *           --> under way: pending                    --> somebody has it: fetch starts, pending
+ */
+export class Refresh {
+  readonly #lookups = new Map<Digest, Promise<'pending' | 'unknown'>>()
+  readonly #fetches = new Set<Digest>()
+  readonly #waiting: Array<() => void> = []
+  readonly #failures = new Map<Digest, { error: AppError, until: Millis }>()
+  #running = 0
+
+  constructor (readonly options: RefreshOptions) {}
+
+  /** True while the blob is on its way. */
+  isFetching (digest: Digest): boolean { return this.#fetches.has(digest) }
+
+  /**
+   * Makes sure that a blob which is not here is on its way.
+   * @throws the error of the last fetch if that was a moment ago; UNAVAILABLE if nobody could be asked, or if too many
+   *   fetches are under way
+   */
+  async begin (namespace: string, digest: Digest): Promise<'pending' | 'unknown'> {
+    const failure = this.#failures.get(digest)
+    if (failure !== undefined && failure.until > this.options.clock.now()) throw failure.error
+    this.#failures.delete(digest)
+    if (this.#fetches.has(digest)) return 'pending'
+    const asked = this.#lookups.get(digest)
+    if (asked !== undefined) return await asked
+    const lookup = this.#lookUp(namespace, digest).finally(() => { this.#lookups.delete(digest) })
+    this.#lookups.set(digest, lookup)
+    return await lookup
+  }
+
+  async #lookUp (namespace: string, digest: Digest): Promise<'pending' | 'unknown'> {
+    const sources = await this.#sourcesOf(namespace, digest)
+    if (sources.length === 0) return 'unknown'
+    if (this.#fetches.size >= RUNNING_MAX + WAITING_MAX) {
+      throw new AppError('UNAVAILABLE', `${this.#fetches.size} blobs are being fetched already: ask again later`)
+    }
+    this.#fetches.add(digest)
+    this.options.tasks.run('fetch', async signal => { await this.#fetch(digest, sources, signal) })
+    if (this.options.tasks.signal.aborted) this.#fetches.delete(digest)
+    return 'pending'
+  }
+
+  /** Who says to have the blob: owners best first, then other members, then the backend. */
+  async #sourcesOf (namespace: string, digest: Digest): Promise<Source[]> {
+    const { placement, backend } = this.options
+    const owners = placement.locations(digest)
+    const others = placement.healthy.filter(member => !owners.includes(member))
+    const members = [...owners, ...others].filter(member => member !== placement.self)
+    const signal = AbortSignal.timeout(LOOKUP_MS)
+    const answers = await Promise.allSettled(members.map(async member => await this.options.replica(member).statLocal(namespace, digest, { signal })))
+    const holders = members.filter((_, i) => answers[i]?.status === 'fulfilled' && answers[i].value !== undefined)
+    const sources = holders.map(member => this.#fromReplica(member, namespace, digest))
+    if (sources.length === 0 && backend !== undefined && await backend.stat(namespace, digest, { signal }) !== undefined) {
+      sources.push({ name: 'backend', open: async signal => await backend.open(namespace, digest, { signal }) })
+    }
+    if (sources.length === 0 && members.length > 0 && answers.every(answer => answer.status === 'rejected')) {
+      throw new AppError('UNAVAILABLE', `${digest} is not here and none of the other origins (${members.join(', ')}) could be asked for it`)
+    }
+    return sources
+  }
+
+  #fromReplica (address: string, namespace: string, digest: Digest): Source {
+    return { name: address, open: async signal => await this.options.replica(address).download(namespace, digest, { signal }) }
+  }
+
+  async #fetch (digest: Digest, sources: readonly Source[], signal: AbortSignal): Promise<void> {
+    const { store, onLanded, log, clock } = this.options
+    await this.#takeTurn()
+    try {
+      const source = await this.#storeFromFirst(digest, sources, store, signal)
+      log.info({ digest, source }, 'missing blob fetched')
+      onLanded(digest)
+    } catch (error) {
+      if (signal.aborted) return
+      log.warn({ digest, error: messageOf(error) }, 'missing blob could not be fetched')
+      const remembered = isAppError(error) ? error : new AppError('INTERNAL', messageOf(error), { cause: error })
+      this.#failures.set(digest, { error: remembered, until: after(clock.now(), FAILURE_TTL_MS) })
+      const oldest = this.#failures.keys().next()
+      if (this.#failures.size > FAILURES_MAX && oldest.done !== true) this.#failures.delete(oldest.value)
+    } finally {
+      this.#fetches.delete(digest)
+      this.#giveTurn()
+    }
+  }
+
+  /** Tries one source after the other. @throws the last one's error */
+  async #storeFromFirst (digest: Digest, sources: readonly Source[], store: RefreshOptions['store'], signal: AbortSignal): Promise<string> {
+    let failure: unknown
+    for (const { name, open } of sources) {
+      if (signal.aborted) break
+      try {
+        const stream = await open(signal)
+        if (stream === undefined) throw new AppError('BLOB_UNKNOWN', `${name} has ${digest} no more`)
+        await store(digest, stream)
+        return name
+      } catch (error) {
+        failure = error
+        this.options.log.warn({ digest, source: name, error: messageOf(error) }, 'blob could not be fetched from here')
+      }
+    }
+    throw failure ?? new AppError('CANCELLED', `the fetch of ${digest} was cancelled`)
+  }
+
+  async #takeTurn (): Promise<void> {
+    if (this.#running < RUNNING_MAX) this.#running++
+    else await new Promise<void>(resolve => this.#waiting.push(resolve))
+  }
+
+  #giveTurn (): void {
+    const next = this.#waiting.shift()
+    if (next === undefined) this.#running--
+    else next()
+  }
+}

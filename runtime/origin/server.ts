@@ -1,0 +1,167 @@
+import { LOCATIONS_HEADER, originApi, PIECE_DIGESTS_HEADER } from '../../net/api/origin.js'
+import { type Route } from '../../net/api/route.js'
+import { type HttpRequest, type Reply } from '../../net/http/engine.js'
+import { statusOf } from '../../net/http/errors.js'
+import { fileBody } from '../../net/http/file-body.js'
+import { parseChunkRange, rangeReply } from '../../net/http/range.js'
+import { json, ok, text, TEXT_TYPE } from '../../net/http/reply.js'
+import { createRouter, type RouteHandler, type Router, type RouterOptions } from '../../net/http/router.js'
+import { type Digest, parseDigest } from '../core/digest.js'
+import { AppError, isAppError, messageOf } from '../core/errors.js'
+import { field, isRecord, parseFirstJson } from '../core/json.js'
+import { type PeerContext, peerContextToJson } from '../core/peer.js'
+import { type Blobs } from './blobs.js'
+import { readGoBool, readGoInt } from './go-text.js'
+import { type Backend, type Placement } from './ports.js'
+import { BLOB_BYTES_MAX, type Pushes } from './pushes.js'
+import { type Refresh } from './refresh.js'
+
+const BLOB_TYPE = 'application/octet-stream-v1'
+const DUPLICATE_BODY_BYTES_MAX = 64 * 1024
+/** What clients are told to wait before they ask again for a blob that is on its way. */
+const ASK_AGAIN_HEADERS = { 'Retry-After': '1' }
+
+export interface OriginServices {
+  readonly blobs: Blobs
+  readonly pushes: Pushes
+  readonly refresh: Refresh
+  readonly placement: Placement
+  readonly backend: Backend | undefined
+  /** What is told of us to trackers. */
+  readonly peer: PeerContext
+  /** Rejects, with the reason, while this origin cannot serve. */
+  readonly checkReady: () => Promise<void>
+}
+
+/** The blob server (http-api specification 5): each route is one call on a service. */
+export function originRouter (services: OriginServices, options: Omit<RouterOptions, 'component' | 'misses'>): Router {
+  const { blobs, pushes, refresh, placement, backend, peer, checkReady } = services
+  const router = createRouter({ ...options, component: 'blobserver', misses: 'not-found' })
+
+  const on = <const Path extends string>(route: Route<Path>, handler: RouteHandler<Path>): void => {
+    router.on(route, async (request, params, query) => {
+      try {
+        return await handler(request, params, query)
+      } catch (error) {
+        return withoutText(error)
+      }
+    })
+  }
+  const start = async (digest: Digest, query: URLSearchParams): Promise<Reply> =>
+    ({ status: 200, headers: { Location: await pushes.start(digest, sizeHintOf(query)) } })
+  const patch = async (digest: Digest, upload: string, request: HttpRequest): Promise<Reply> => {
+    await pushes.write(digest, upload, parseChunkRange(request.header('content-range')), request.body)
+    return ok()
+  }
+  const commit = async (work: Promise<void>): Promise<Reply> => {
+    try {
+      await work
+      return ok()
+    } catch (error) {
+      if (!isAppError(error, 'DIGEST_MISMATCH')) throw error
+      throw new AppError('DIGEST_MISMATCH', `move upload file to cache: ${error.message}`, { cause: error })
+    }
+  }
+  const fetchMissing = async (namespace: string, digest: Digest): Promise<Reply> =>
+    await refresh.begin(namespace, digest) === 'pending' ? { status: 202, headers: ASK_AGAIN_HEADERS } : { status: 404 }
+
+  on(originApi.health, () => text('OK\n'))
+  on(originApi.readiness, async () => {
+    await checkReady().catch((error: unknown) => { throw new AppError('UNAVAILABLE', `not ready to serve traffic: ${messageOf(error)}`, { cause: error }) })
+    return text('OK\n')
+  })
+  on(originApi.locations, (_, { digest }) =>
+    ({ status: 200, headers: { [LOCATIONS_HEADER]: placement.locations(digestParam(digest)).join(',') } }))
+  on(originApi.peerContext, () => json(peerContextToJson(peer), { newline: true, type: TEXT_TYPE }))
+
+  on(originApi.startUpload, async (_, { digest }, query) => await start(digestParam(digest), query))
+  on(originApi.startTransfer, async (_, { digest }, query) => await start(digestParam(digest), query))
+  on(originApi.patchUpload, async (request, { digest, uid }) => await patch(digestParam(digest), uid, request))
+  on(originApi.patchTransfer, async (request, { digest, uid }) => await patch(digestParam(digest), uid, request))
+  on(originApi.commitTransfer, async (_, { digest, uid }) => await commit(pushes.commit(digestParam(digest), uid)))
+  on(originApi.commitDuplicate, async (request, { digest, uid }) => {
+    const target = digestParam(digest)
+    checkDuplicateBody(await request.body.bytes(DUPLICATE_BODY_BYTES_MAX))
+    return await commit(pushes.commit(target, uid))
+  })
+  on(originApi.commitUpload, async (_, { namespace, digest, uid }) =>
+    await commit(pushes.commitReplicated(namespace, digestParam(digest), uid)))
+
+  on(originApi.download, async (request, { namespace, digest }) => {
+    const target = digestParam(digest)
+    const file = await blobs.open(target)
+    if (file === undefined) return await fetchMissing(namespace, target)
+    const { path, sizeBytes } = file
+    return rangeReply({ request, sizeBytes, headers: { 'Content-Type': BLOB_TYPE }, body: range => fileBody(path, range.offset, range.lengthBytes) })
+  })
+  on(originApi.stat, async (_, { namespace, digest }, query) => {
+    const target = digestParam(digest)
+    const isLocal = localParam(query)
+    const sizeBytes = await blobs.sizeOf(target) ?? (isLocal ? undefined : (await backend?.stat(namespace, target))?.sizeBytes)
+    return sizeBytes === undefined ? { status: 404 } : { status: 200, headLengthBytes: sizeBytes }
+  })
+  on(originApi.metaInfo, async (request, { namespace, digest }) => {
+    const target = digestParam(digest)
+    const metaInfo = await blobs.metaInfo(target)
+    if (metaInfo === undefined) return await fetchMissing(namespace, target)
+    return text(request.header(PIECE_DIGESTS_HEADER) === undefined ? metaInfo.serialize() : metaInfo.serializeWithDigests())
+  })
+  on(originApi.overwriteMetaInfo, async (_, { digest }, query) => {
+    const target = digestParam(digest)
+    const pieceBytes = readGoInt(query.get('piece_length') ?? '')
+    if ('fault' in pieceBytes) throw new AppError('PARAMETER_INVALID', `invalid piece_length argument: ${pieceBytes.fault}`)
+    await blobs.overwriteMetaInfo(target, pieceBytes.value).catch((error: unknown) => { throw asInternal(error) })
+    return ok()
+  })
+  on(originApi.deleteBlob, async (_, { digest }) => {
+    const isDeleted = await blobs.delete(digestParam(digest)).catch((error: unknown) => { throw asInternal(error) })
+    return { status: isDeleted ? 202 : 404 }
+  })
+  return router
+}
+
+function digestParam (param: string): Digest {
+  try {
+    return parseDigest(param)
+  } catch (error) {
+    if (!isAppError(error)) throw error
+    throw new AppError(error.code, `parse digest: ${error.message}`, { cause: error })
+  }
+}
+
+/** The size that the client expects to send; it is a hint, so anything that is no size is as good as none. */
+function sizeHintOf (query: URLSearchParams): number | undefined {
+  const read = readGoInt(query.get('size') ?? '')
+  return 'value' in read && read.value >= 0 && read.value <= BLOB_BYTES_MAX ? read.value : undefined
+}
+
+function localParam (query: URLSearchParams): boolean {
+  const param = query.get('local') ?? ''
+  const read = readGoBool(param === '' ? 'false' : param)
+  if ('fault' in read) throw new AppError('INTERNAL', `parse arg \`local\` as bool: ${read.fault}`)
+  return read.value
+}
+
+/** `{"Delay":<ns>}`. Nothing is written back here yet, so the delay is only checked. @throws AppError INTERNAL */
+function checkDuplicateBody (bytes: Uint8Array): void {
+  try {
+    const body = parseFirstJson(Buffer.from(bytes).toString(), 'decode body')
+    const delay = field(body, 'Delay') ?? 0
+    if ((body !== null && !isRecord(body)) || typeof delay !== 'number' || !Number.isInteger(delay)) {
+      throw new AppError('BODY_INVALID', 'decode body: expected {"Delay":<nanoseconds>}')
+    }
+  } catch (error) {
+    throw asInternal(error)
+  }
+}
+
+/** Where the reference answers 500 to what is the caller's fault, and its clients know these failures by that. */
+function asInternal (error: unknown): unknown {
+  return isAppError(error) ? new AppError('INTERNAL', error.message, { cause: error }) : error
+}
+
+/** These answers have no text; Kraken's clients look at their status alone. */
+function withoutText (error: unknown): Reply {
+  if (isAppError(error, 'BLOB_EXISTS') || isAppError(error, 'UPLOAD_UNKNOWN') || isAppError(error, 'BLOB_UNKNOWN')) return { status: statusOf(error) }
+  throw error
+}

@@ -1,0 +1,73 @@
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { digestOf } from '../../../runtime/core/digest.js'
+import { SimpleStore } from '../../../runtime/store/simple.js'
+
+const ONE = digestOf('1')
+const TWO = digestOf('2')
+
+t.test('tags are set, moved, listed and deleted', async t => {
+  const dir = t.testdir({})
+  const store = new SimpleStore({ cacheDir: dir })
+  t.equal(await store.get('library/alpine:3.5'), undefined)
+  await store.set('library/alpine:3.5', ONE)
+  t.equal(readFileSync(join(dir, 'library', 'alpine:3.5', 'data'), 'utf8'), ONE, 'the file is that of Kraken')
+  await store.set('library/alpine:3.5', TWO)
+  t.equal(await store.get('library/alpine:3.5'), TWO, 'the last write wins')
+  await store.set('library/alpine:3.6', ONE)
+  await store.set('top:1', ONE)
+  t.same(await store.list(), ['library/alpine:3.5', 'library/alpine:3.6', 'top:1'])
+  t.same(await store.list('library/'), ['library/alpine:3.5', 'library/alpine:3.6'])
+  t.equal(await store.delete('library/alpine:3.5'), true)
+  t.equal(await store.delete('library/alpine:3.5'), false)
+  t.same(await store.list(), ['library/alpine:3.6', 'top:1'])
+  t.same(readdirSync(join(dir, 'library')), ['alpine:3.6'])
+})
+
+t.test('many writers at once leave one of their values', async t => {
+  const store = new SimpleStore({ cacheDir: t.testdir({}) })
+  const digests = Array.from({ length: 20 }, (_, i) => digestOf(String(i)))
+  await Promise.all(digests.map(async digest => await store.set('a:1', digest)))
+  t.equal(await store.get('a:1'), digests.at(-1))
+})
+
+t.test('a name below another one survives its deletion', async t => {
+  const store = new SimpleStore({ cacheDir: t.testdir({}) })
+  await store.set('a:1', ONE)
+  await store.set('a:1/b:2', TWO)
+  t.equal(await store.delete('a:1'), true)
+  t.same(await store.list(), ['a:1/b:2'])
+})
+
+t.test('bad names never reach the disk', async t => {
+  const store = new SimpleStore({ cacheDir: join(t.testdir({}), 'cache') })
+  for (const name of ['../a', '..', '', '/etc/passwd', 'a/../../b', 'a\0']) {
+    await t.rejects(store.get(name), { code: 'NAME_INVALID' })
+    await t.rejects(store.set(name, ONE), { code: 'NAME_INVALID' })
+    await t.rejects(store.delete(name), { code: 'NAME_INVALID' })
+  }
+})
+
+t.test('a damaged tag is told from a missing one, and a put repairs it', async t => {
+  const dir = t.testdir({})
+  const store = new SimpleStore({ cacheDir: dir })
+  mkdirSync(join(dir, 'a:1'))
+  for (const content of ['', 'nonsense', 'sha256:abc']) {
+    writeFileSync(join(dir, 'a:1', 'data'), content)
+    await t.rejects(store.get('a:1'), { code: 'CORRUPT' })
+  }
+  await store.set('a:1', ONE)
+  t.equal(await store.get('a:1'), ONE)
+})
+
+t.test('a persisted tag is not deleted', async t => {
+  const store = new SimpleStore({ cacheDir: t.testdir({}) })
+  await t.rejects(store.setPersisted('a:1', true), { code: 'TAG_UNKNOWN' })
+  await store.set('a:1', ONE)
+  await store.setPersisted('a:1', true)
+  t.equal(await store.isPersisted('a:1'), true)
+  await t.rejects(store.delete('a:1'), { code: 'DENIED' })
+  await store.setPersisted('a:1', false)
+  t.equal(await store.delete('a:1'), true)
+})
