@@ -2,11 +2,13 @@
 export interface Totals { readonly passed: number, readonly failed: number, readonly skipped: number }
 
 const FILE_RESULT = /^(ok|not ok) \d+ - (.*?)(?: # (.*))?$/
+/** Lines of a failing file that help nobody to find the failure. */
+const NO_NEWS = /^ *(ok \d+.*|\d+\.\.\d+.*)?$/
 const SUMMARY = /^# \{ total: \d+(.*) \}$/
 
 /**
- * Shortens the TAP stream of a run to what a person reads: a line for each file, and of a file that fails everything it
- * said.
+ * Shortens the TAP stream of a run to what a person reads: a line for each file, and of a file that fails everything but
+ * what passed.
  *
  *   # Subtest: a.test.js           <- dropped
  *       ok 1 - ...                 <- kept until the file's result is known
@@ -52,7 +54,7 @@ export class TapDigest {
     this.#isFailing = !isOk
     if (!isOk) {
       this.#failedFileCount++
-      for (const line of this.#kept) this.print(line)
+      for (const line of this.#kept) if (!NO_NEWS.test(line)) this.print(line)
     }
     this.#kept = []
     const took = comment.replace(/^time=/, '')

@@ -136,6 +136,8 @@ export interface SwarmStats {
   duplicateBytes: number
   corruptPieces: number
   peersCutOff: number
+  /** Memory slots that hold pieces on their way in or out at present. */
+  slotsLeased: number
 }
 
 /** An error that crossed a thread boundary: structured clone would strip it of its class and code. */

@@ -3,12 +3,13 @@ import { availableParallelism } from 'node:os'
 import { type Digest } from '../runtime/core/digest.js'
 import { AppError, systemCodeOf } from '../runtime/core/errors.js'
 import { type PeerId } from '../runtime/core/peer-id.js'
-import { type OpenedBlob, type SwarmCalls, type SwarmEvents, type SwarmOptions, type SwarmStats } from './jobs.js'
+import { type SwarmCalls, type SwarmEvents, type SwarmOptions, type SwarmStats } from './jobs.js'
 import { type ServiceDoor, startService } from './pool.js'
 
 interface CallOptions { readonly signal?: AbortSignal }
 
 const READ_BYTES = 256 * 1024
+const OPEN_ATTEMPTS = 3
 
 /**
  * A blob that is being read, complete or not. Its bytes are verified before they are handed out; a read beyond what has
@@ -65,25 +66,11 @@ export class Swarm {
 
   /** Starts or joins the download and answers as soon as the size is known. @throws AppError BLOB_UNKNOWN and others */
   async open (namespace: string, digest: Digest, options: CallOptions = {}): Promise<OpenBlob> {
-    // The file moves when the download completes; whoever comes just then asks once more.
-    for (let attempt = 1; ; attempt++) {
-      const progress = this.#watch(digest)
-      const opened = await this.door.call('open', { namespace, digest }, options).catch((error: unknown) => {
-        this.#unwatch(digest, progress)
-        throw error
-      })
-      if (opened.isComplete) progress.complete(opened.sizeBytes)
-      else progress.advance(opened.leadingBytes)
-      try {
-        return this.#blob(digest, opened, await fs.open(opened.path), progress)
-      } catch (error) {
-        this.#unwatch(digest, progress)
-        if (!opened.isComplete) await this.door.call('release', { digest })
-        if (systemCodeOf(error) !== 'ENOENT' || attempt === 3) {
-          throw new AppError('STORAGE', `cannot open ${opened.path}: ${String(error)}`, { cause: error })
-        }
-      }
+    for (let attempt = 1; attempt <= OPEN_ATTEMPTS; attempt++) {
+      const blob = await this.#tryOpen(namespace, digest, options)
+      if (blob !== undefined) return blob
     }
+    throw new AppError('UNAVAILABLE', `${digest} was moved or deleted each time it was opened; ask again`)
   }
 
   /** Drops the blob from the swarm and the disk; downloads that wait for it fail. True if there was anything. */
@@ -102,6 +89,37 @@ export class Swarm {
     this.#progress.clear()
   }
 
+  /** Undefined if the download ends meanwhile: its file moves to the cache or is deleted, and another one may begin. */
+  async #tryOpen (namespace: string, digest: Digest, options: CallOptions): Promise<OpenBlob | undefined> {
+    const progress = this.#watch(digest)
+    const { isComplete, sizeBytes, path, leadingBytes } = await this.door.call('open', { namespace, digest }, options).catch((error: unknown) => {
+      this.#unwatch(digest, progress)
+      throw error
+    })
+    if (isComplete) {
+      this.#unwatch(digest, progress)
+      const file = await openIfPresent(path)
+      return file === undefined ? undefined : openBlob(file, sizeBytes, Progress.complete(), async () => {})
+    }
+    progress.advance(leadingBytes)
+    const leave = async (): Promise<void> => {
+      this.#unwatch(digest, progress)
+      await this.#release(digest, progress)
+    }
+    try {
+      const file = await openIfPresent(path)
+      if (file === undefined) await progress.ended
+      else if (!progress.isEnded) return openBlob(file, sizeBytes, progress, leave)
+      // What ended may have been an earlier download, and this the file of a new one, still without content.
+      else await file.close()
+    } catch (error) {
+      await leave()
+      throw error
+    }
+    await leave()
+    return undefined
+  }
+
   #watch (digest: Digest): Progress {
     const watched = this.#progress.get(digest) ?? new Progress()
     watched.readers++
@@ -114,38 +132,56 @@ export class Swarm {
     if (progress.readers === 0 && this.#progress.get(digest) === progress) this.#progress.delete(digest)
   }
 
-  #blob (digest: Digest, opened: OpenedBlob, file: FileHandle, progress: Progress): OpenBlob {
-    const reader = { isClosed: false }
-    return {
-      sizeBytes: opened.sizeBytes,
-      chunks: (offset = 0, lengthBytes = opened.sizeBytes - offset) => readVerified(file, progress, reader, offset, lengthBytes),
-      close: async () => {
-        if (reader.isClosed) return
-        reader.isClosed = true
-        progress.wake()
-        this.#unwatch(digest, progress)
-        await file.close()
-        if (!opened.isComplete) await this.door.call('release', { digest })
-      }
+  /** Not after the end of the download: it would be taken for the release of one that has begun since. */
+  async #release (digest: Digest, progress: Progress): Promise<void> {
+    if (progress.isEnded) return
+    // Fails only when the service is being stopped, and then there is nothing left to release.
+    await this.door.call('release', { digest }).catch(() => {})
+  }
+}
+
+function openBlob (file: FileHandle, sizeBytes: number, progress: Progress, leave: () => Promise<void>): OpenBlob {
+  const reader = { isClosed: false }
+  return {
+    sizeBytes,
+    chunks: (offset = 0, lengthBytes = sizeBytes - offset) => readVerified(file, progress, reader, offset, lengthBytes),
+    close: async () => {
+      if (reader.isClosed) return
+      reader.isClosed = true
+      progress.wake()
+      await file.close()
+      await leave()
     }
   }
 }
 
-/** How much of a blob can be read by now, shared by its readers. */
+/** How much of a blob can be read by now: of one download, shared by its readers, or all of a blob in the cache. */
 class Progress {
   readers = 0
   leadingBytes = 0
+  isEnded = false
+  /** Resolves when the download is over, whatever its outcome. */
+  readonly ended: Promise<void>
+  #markEnded: () => void = () => {}
   #failure: AppError | undefined
   #waiting: Array<() => void> = []
+
+  constructor () { this.ended = new Promise(resolve => { this.#markEnded = resolve }) }
+
+  static complete (): Progress {
+    const progress = new Progress()
+    progress.end(undefined)
+    return progress
+  }
 
   advance (leadingBytes: number): void {
     this.leadingBytes = Math.max(this.leadingBytes, leadingBytes)
     this.wake()
   }
 
-  complete (sizeBytes: number): void { this.advance(sizeBytes) }
-
   end (failure: AppError | undefined): void {
+    this.isEnded = true
+    this.#markEnded()
     if (failure === undefined) this.advance(Number.MAX_SAFE_INTEGER)
     else this.#failure = failure
     this.wake()
@@ -163,6 +199,16 @@ class Progress {
 
   /** Makes those who wait look again. */
   wake (): void { for (const resolve of this.#waiting.splice(0)) resolve() }
+}
+
+/** @throws AppError STORAGE for any failure but that there is no such file */
+async function openIfPresent (path: string): Promise<FileHandle | undefined> {
+  try {
+    return await fs.open(path)
+  } catch (error) {
+    if (systemCodeOf(error) === 'ENOENT') return undefined
+    throw new AppError('STORAGE', `cannot open ${path}: ${String(error)}`, { cause: error })
+  }
 }
 
 async function * readVerified (

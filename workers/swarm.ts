@@ -37,10 +37,12 @@ export async function runSwarm (port: MessagePort, options: SwarmOptions): Promi
   const receiveSlab = Slab.create(options.slotCount, RECEIVE_SLOT_BYTES)
   const pool = createHashPool({ threads: options.hashThreads, slab: receiveSlab.memory })
   const tracker = options.tracker === undefined ? undefined : createTrackerClient(options.tracker)
-  const stopped = new AbortController()
-  const store = new DownloadStore(options.store)
-  const torrents = new Torrents(store, (namespace, digest) => pollMetaInfo(tracker, namespace, digest, stopped.signal),
-    (torrent, isWanted) => driver.opened(torrent, isWanted))
+  const torrents = new Torrents({
+    store: new DownloadStore(options.store),
+    fetchMetaInfo: (namespace, digest, signal) => pollMetaInfo(tracker, namespace, digest, signal),
+    pieceBytesMax: options.slotCount * RECEIVE_SLOT_BYTES,
+    opened: (torrent, isWanted) => driver.opened(torrent, isWanted)
+  })
   const listener = await listenForPeers(options.port, () => driver.admit())
   const self = { peerId: makePeerId(options.peerIdPolicy, options.ip, listener.port), port: listener.port }
   const driver = new Driver({
@@ -70,10 +72,10 @@ export async function runSwarm (port: MessagePort, options: SwarmOptions): Promi
     stats: () => driver.stats()
   }, async () => {
     clearInterval(ticker)
-    stopped.abort()
-    driver.stop()
+    const stopped = driver.stop()
     await listener.close()
     await pool.close()
+    await stopped
     await tracker?.close()
     close()
   })

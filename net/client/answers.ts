@@ -2,10 +2,10 @@ import { AppError, type ErrorCode, isAppError } from '../../runtime/core/errors.
 import { isRecord } from '../../runtime/core/json.js'
 import { type HttpAnswer, type HttpHead } from './http.js'
 
-/** An answer that is no success as an error; `detail` is `{ status }`. */
+/** An answer that is no success as an error; `detail` is `{ status, text }`, the text cut to 500 characters. */
 export function refusal (what: string, { status, text }: { readonly status: number, readonly text: string }): AppError {
-  const said = text === '' ? '' : `: ${text.slice(0, 500)}`
-  return new AppError(codeOf(status), `${what} answered ${status}${said}`, { detail: { status } })
+  const said = text.slice(0, 500)
+  return new AppError(codeOf(status), `${what} answered ${status}${said === '' ? '' : `: ${said}`}`, { detail: { status, text: said } })
 }
 
 /** The answer, if its status is 200. @throws AppError by its status */
@@ -18,6 +18,11 @@ export function must200 (what: string, answer: HttpAnswer): HttpAnswer {
 export function answeredStatus (error: unknown): number | undefined {
   if (!isAppError(error) || !isRecord(error.detail)) return undefined
   return typeof error.detail.status === 'number' ? error.detail.status : undefined
+}
+
+/** The text of an answer that was turned into an error by `refusal`. */
+export function answeredText (error: unknown): string {
+  return isAppError(error) && isRecord(error.detail) && typeof error.detail.text === 'string' ? error.detail.text : ''
 }
 
 /** No HTTP answer: the one reason for which clients of trackers and build-indexes ask another host. */

@@ -14,8 +14,9 @@ import { pause, type Sleep } from './upstream.js'
  * earlier.
  */
 const POLL = { firstMs: 200, factor: 1.3, lastMs: 5_000, jitter: 0.05, totalMs: 15 * 60_000 }
-/** Breaks in a row, without a single byte in between, after which a download is given up. */
+/** Breaks in a row, with less than this much in between, after which a download is given up. */
 const BREAKS_MAX = 5
+const PROGRESS_BYTES = 64 * 1024
 const RESUME_MS = 250
 
 export interface DownloadRequest {
@@ -63,16 +64,16 @@ async function * readParts (request: DownloadRequest, first: Part, offset: numbe
   let part = first
   let at = offset
   for (let breaks = 0; ;) {
+    const startedAt = at
     try {
       for await (const chunk of fromOffset(part, at, end)) {
         at += chunk.length
-        breaks = 0
         yield chunk
       }
       if (at === end) return
       throw new AppError('NETWORK', `the body of ${digest} ended early, at byte ${at} of ${end}`)
     } catch (error) {
-      breaks++
+      breaks = at - startedAt < PROGRESS_BYTES ? breaks + 1 : 1
       if (!part.isFramed || breaks > BREAKS_MAX || !isBreak(error)) throw error
       log.warn({ digest, owner: part.owner.address, at, end, reason: messageOf(error) }, 'download resumed')
     }

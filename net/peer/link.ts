@@ -24,8 +24,8 @@ export interface LinkOwner {
   closed (link: Link, reason: CloseReason): void
 }
 
-/** Messages that may wait for a piece to go out before them; a peer that reads none of them is cut off. */
-const CONTROL_QUEUED_MAX = 20_000
+/** Bytes that may wait for the peer to read, the two blocks of a piece among them; a peer that lets them pile up is cut off. */
+const PENDING_BYTES_MAX = 1024 * 1024
 /** Requests of one peer that may wait to be served. */
 const PIECES_QUEUED_MAX = 10_000
 
@@ -69,7 +69,7 @@ export class Link implements ByteReceiver {
 
   get isHandshaken (): boolean { return this.#hasHandshake }
   get isReceiving (): boolean { return this.#inbox.isReceiving }
-  get isSending (): boolean { return this.#outbox?.isBusy ?? false }
+  get isSending (): boolean { return this.#outbox?.isSending ?? false }
   get blocksSent (): number { return this.#outbox?.blocksSent ?? 0 }
   get bytesReceived (): number { return this.#inbox.bytesReceived }
   get remoteAddress (): string { return this.#socket?.remoteAddress ?? '' }
@@ -78,7 +78,7 @@ export class Link implements ByteReceiver {
   send (message: Message): void {
     if (this.#closeReason !== undefined) return
     this.#outbox?.send(encodeMessage(message))
-    if ((this.#outbox?.controlQueued ?? 0) > CONTROL_QUEUED_MAX) this.close('stalled')
+    if ((this.#outbox?.pendingBytes ?? 0) > PENDING_BYTES_MAX) this.close('stalled')
   }
 
   /** Queues a piece: `length` bytes at `position` of an open file. */

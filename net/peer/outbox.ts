@@ -37,23 +37,32 @@ export class Outbox {
   /** Bytes of the piece at the head of `#pieces` that were read from the file. */
   #bytesRead = 0
   #blocks = 0
+  /** Those of them that were given to the socket. */
+  #blocksInSocket = 0
+  #controlBytes = 0
   #isReading = false
   #isInsidePiece = false
   #isEnded = false
   #withdraw: (() => void) | undefined
-  /** Counts blocks that the kernel took; a link that is busy and does not count on is stalled. */
+  /** Counts blocks that the kernel took; a link that is sending and does not count on is stalled. */
   blocksSent = 0
 
   constructor (readonly socket: PeerSocket, readonly slots: SlotQueue, readonly fail: (error: Error) => void) {}
 
   get piecesQueued (): number { return this.#pieces.length }
-  get isBusy (): boolean { return this.#blocks > 0 }
-  get controlQueued (): number { return this.#control.length }
+  /** True while it is the peer's turn: a block that waits for its slot or its disk is not held against anybody. */
+  get isSending (): boolean { return this.#blocksInSocket > 0 }
+  /** Memory that the peer keeps us from giving back by reading nothing. */
+  get pendingBytes (): number { return this.socket.pendingBytes + this.#controlBytes }
 
   send (message: Uint8Array): void {
     if (this.#isEnded) return
-    if (this.#isInsidePiece) this.#control.push(message)
-    else this.socket.write(message)
+    if (!this.#isInsidePiece) {
+      this.socket.write(message)
+      return
+    }
+    this.#control.push(message)
+    this.#controlBytes += message.length
   }
 
   sendPiece (piece: PieceToSend): void {
@@ -69,6 +78,7 @@ export class Outbox {
     this.#withdraw?.()
     this.#pieces.length = 0
     this.#control.length = 0
+    this.#controlBytes = 0
     const leases = this.#ready.splice(0).map(block => block.lease)
     this.#blocks -= leases.length
     this.slots.release(leases)
@@ -114,16 +124,24 @@ export class Outbox {
       const { lease, piece, isLast, bytes, isFirst } = block
       const written = (error?: Error | null): void => {
         this.#blocks--
+        this.#blocksInSocket--
         this.slots.release([lease])
-        if (error !== undefined && error !== null) return
+        // What a socket still held when it was destroyed is reported without an error.
+        if (this.#isEnded || (error !== undefined && error !== null)) return
         this.blocksSent++
         if (isLast) piece.sent()
         this.#readAhead()
       }
+      this.#blocksInSocket++
       if (isFirst) this.socket.writePair(piece.header, bytes, written)
       else this.socket.write(bytes, written)
       this.#isInsidePiece = !isLast
-      if (isLast) for (const message of this.#control.splice(0)) this.socket.write(message)
+      if (isLast) this.#writeControl()
     }
+  }
+
+  #writeControl (): void {
+    this.#controlBytes = 0
+    for (const message of this.#control.splice(0)) this.socket.write(message)
   }
 }

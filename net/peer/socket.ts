@@ -128,7 +128,7 @@ function copyInto (receiver: ByteReceiver, socket: net.Socket, chunk: Buffer): v
 function wrap (socket: net.Socket, receiver: ByteReceiver): PeerSocket {
   let failure: Error | undefined
   const remoteAddress = socket.remoteAddress ?? ''
-  socket.once('error', error => { failure = error })
+  socket.on('error', error => { failure ??= error })
   socket.once('end', () => socket.destroy())
   socket.once('close', () => receiver.closed(failure))
   // Without it the end of the stream is never noticed: bytes bypass the stream, but its end does not.

@@ -2,6 +2,7 @@ import { createHttp } from '../../net/client/http.js'
 import { createTagClient } from '../../net/client/tag-client.js'
 import { createTrackerClient } from '../../net/client/tracker-client.js'
 import { systemSleep } from '../../net/client/upstream.js'
+import { type Handler, type HttpServer } from '../../net/http/engine.js'
 import { listen } from '../../net/http/uws.js'
 import { Swarm } from '../../workers/swarm-door.js'
 import { UndoList } from '../cluster/undo-list.js'
@@ -16,6 +17,8 @@ import { AgentTransfer } from './transfer.js'
 
 /** No request to an agent has a body that is looked at. */
 const BODY_BYTES_MAX = 1024 * 1024
+/** How long running requests may go on when the agent stops. */
+const DRAIN_MS = 5_000
 
 /**
  * Starts an agent: the registry that this host pulls from, and a peer that passes on what it has.
@@ -59,13 +62,18 @@ export async function startAgent (config: AgentConfig, log: Logger): Promise<Run
       tracker
     })
     const registry = createAgentRegistry({ health, registry: createRegistry({ reads, writes: undefined }, { log }), log })
-    const registryServer = await listen(registry, { port: config.registryPort, bodyBytesMax: BODY_BYTES_MAX })
-    undo.add('registry', async () => await registryServer.close())
-    const server = createAgentServer({ reads, swarm, tags, health, log })
-    const agentServer = await listen(server, { port: config.serverPort, bodyBytesMax: BODY_BYTES_MAX })
-    undo.add('server', async () => await agentServer.close())
-
-    const ports = { 'agent-registry-port': registryServer.port, 'agent-server-port': agentServer.port, 'peer-port': swarm.port }
+    const servers: HttpServer[] = []
+    undo.add('servers', async () => { await Promise.all(servers.map(async server => await server.close(DRAIN_MS))) })
+    const serve = async (handler: Handler, port: number): Promise<number> => {
+      const server = await listen(handler, { port, bodyBytesMax: BODY_BYTES_MAX })
+      servers.push(server)
+      return server.port
+    }
+    const ports = {
+      'agent-registry-port': await serve(registry, config.registryPort),
+      'agent-server-port': await serve(createAgentServer({ reads, swarm, tags, health, log }), config.serverPort),
+      'peer-port': swarm.port
+    }
     log.info({ ...ports, peerId: swarm.peerId }, 'agent started')
     return { ports, stop: async () => await undo.run() }
   } catch (error) {

@@ -78,7 +78,7 @@ async function getTag ({ service, log }: Site, tag: string): Promise<Reply> {
   checkTag(tag)
   return orFailure(log.child({ tag }), 'storage: ', async () => {
     const digest = await service.get(tag)
-    return digest === undefined ? { status: 404 } : text(digest)
+    return digest === undefined ? { status: 404, headLengthBytes: 0 } : text(digest)
   })
 }
 

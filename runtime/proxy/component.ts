@@ -19,6 +19,8 @@ import { ProxyTransfer } from './transfer.js'
 const BODY_BYTES_MAX = 10 * 2 ** 30
 /** The server port takes notifications only. */
 const SERVER_BODY_BYTES_MAX = 8 * 1024 * 1024
+/** How long running requests may go on when the proxy stops. */
+const DRAIN_MS = 5_000
 
 /**
  * Starts a proxy: the registry that images are pushed to, and that whoever has no agent pulls from.
@@ -61,16 +63,14 @@ export async function startProxy (config: ProxyConfig, log: Logger): Promise<Run
     const own = { preheater, buildIndex: tags, origins, log }
     const site = createProxyServer({ ...own, registry: createRegistry({ reads: transfer, writes: transfer }, { log }) })
 
-    const ports: Record<string, number> = {}
-    const serve = async (name: string, listening: Promise<HttpServer>): Promise<void> => {
-      const server = await listening
-      undo.add(name, async () => await server.close())
-      ports[name] = server.port
-    }
+    const servers = new Map<string, HttpServer>()
+    undo.add('servers', async () => { await Promise.all([...servers.values()].map(async server => await server.close(DRAIN_MS))) })
+    const serve = async (name: string, listening: Promise<HttpServer>): Promise<void> => { servers.set(name, await listening) }
     for (const [i, port] of config.ports.entries()) await serve(i === 0 ? 'port' : `port-${i + 1}`, listen(site, { port, bodyBytesMax: BODY_BYTES_MAX }))
     if (config.serverPort !== 0) {
       await serve('server-port', listen(createProxyServer(own), { port: config.serverPort, bodyBytesMax: SERVER_BODY_BYTES_MAX }))
     }
+    const ports = Object.fromEntries([...servers].map(([name, server]) => [name, server.port]))
     log.info(ports, 'proxy started')
     return { ports, stop: async () => await undo.run() }
   } catch (error) {

@@ -23,7 +23,11 @@ export async function serveReferrers (reads: RegistryReads, request: HttpRequest
   return { status: 200, headers: { ...headers, 'OCI-Filters-Applied': 'artifactType' }, body: indexOf(wanted) }
 }
 
-/** Keeps the lists. Two pushes about one subject take turns, since each reads the list and writes it back. */
+/**
+ * Keeps the lists. Two pushes about one subject take turns, since each reads the list and writes it back. Two proxies do not
+ * know of each other's turns: of pushes about one subject at the same moment through both, one may be missing from the list
+ * until it is pushed again.
+ */
 export class ReferrerLists {
   readonly #turns = new KeyedLock<string>()
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { type Bitfield } from '../core/bitfield.js'
+import { Bitfield } from '../core/bitfield.js'
 import { type Lengths, type PieceIndex } from '../core/lengths.js'
 import { type PeerId } from '../core/peer-id.js'
 import { affinity, affinitySeed } from './affinity.js'
@@ -54,12 +54,18 @@ export class Availability {
   /** How many connected agents with gaps have the piece. */
   rarityOf (piece: PieceIndex): number { return this.#ranks[piece] ?? 0 }
 
+  /** The more, the fewer leechers anywhere are drawn to the piece more than we are. */
+  affinityTo (piece: PieceIndex): number { return affinity(this.#selfSeed, piece) }
+
   /** The open pieces that the peer has. */
   candidatesOf (conn: ConnId): PieceBuckets { return this.#holder(conn).candidates ?? this.open }
 
-  /** A peer is connected. `has` is changed here from now on, and nowhere else. */
+  /** A leecher is being dialled: it has its share of the pieces to fetch already, or both would begin with the same ones. */
+  expect (conn: ConnId, peer: PeerId): void { this.join(conn, peer, new Bitfield(this.lengths.pieceCount), false) }
+
+  /** A peer is connected, expected or not. `has` is changed here from now on, and nowhere else. */
   join (conn: ConnId, peer: PeerId, has: Bitfield, isOrigin: boolean): void {
-    assert(!this.#holders.has(conn), 'a connection joins twice')
+    if (has.isFull && this.#holders.has(conn)) this.leave(conn)
     const holder: Holder = { has, isOrigin, seed: affinitySeed(peer), candidates: undefined }
     this.#holders.set(conn, holder)
     if (has.isFull) this.#countComplete(holder, 1)
@@ -199,7 +205,7 @@ export class Availability {
 
   #isOwn (piece: PieceIndex): boolean {
     if (this.rarityOf(piece) > 0) return false
-    const ours = affinity(this.#selfSeed, piece)
+    const ours = this.affinityTo(piece)
     for (const { seed, isOrigin, candidates } of this.#holders.values()) {
       if (!isOrigin && candidates !== undefined && affinity(seed, piece) > ours) return false
     }

@@ -16,6 +16,8 @@ const CUT_OFF_TIMEOUTS = 2
 /** Others are asked sooner than after the timeout if the peer is silent for this many times as long as usual ... */
 const PATIENCE_FACTOR = 8
 const PATIENCE_MS_MIN = 1_000
+/** A leecher that is being dialled is counted on for this long. */
+const EXPECTED_MS = 500
 /** A piece that could not be kept is asked for again after this long. */
 const COOLING_MS = 1_000
 /** A second peer is asked for the last pieces when the first takes this many times as long as usual ... */
@@ -47,6 +49,7 @@ export class Download {
   droppedInRow = 0
   readonly #sources = new Map<PieceIndex, Source>()
   readonly #cooling = new Map<PieceIndex, Millis>()
+  readonly #expected = new Map<ConnId, Millis>()
   #usualMs: number | undefined
 
   constructor (readonly lengths: Lengths, readonly have: Bitfield, self: PeerId, config: DispatchConfig) {
@@ -70,7 +73,19 @@ export class Download {
     return Math.min(Math.max(PATIENCE_FACTOR * this.#usualMs, PATIENCE_MS_MIN), this.timeoutMs)
   }
 
-  join (conn: ActiveConn): void { this.availability.join(conn.id, conn.peer, conn.has, conn.isOrigin) }
+  /** An agent that lacks pieces is being dialled; it counts as a leecher until it answers, but not for long. */
+  expect (conn: ConnId, peer: PeerId, now: Millis): void {
+    this.availability.expect(conn, peer)
+    this.#expected.set(conn, after(now, EXPECTED_MS))
+  }
+
+  /** The dial came to nothing, or takes too long. */
+  unexpect (conn: ConnId): void { if (this.#expected.delete(conn)) this.availability.leave(conn) }
+
+  join (conn: ActiveConn): void {
+    this.#expected.delete(conn.id)
+    this.availability.join(conn.id, conn.peer, conn.has, conn.isOrigin)
+  }
 
   /** The peer is gone, and what it was asked for is open again. Returns the pieces that it was just sending. */
   leave (conn: ActiveConn): PieceIndex[] {
@@ -151,8 +166,9 @@ export class Download {
     return [...guilty.values()]
   }
 
-  /** Opens the pieces that have cooled down. */
-  cool (now: Millis): void {
+  /** Opens the pieces that have cooled down, and stops to count on peers that do not answer. */
+  attend (now: Millis): void {
+    for (const [conn, until] of this.#expected) if (until <= now) this.unexpect(conn)
     for (const [piece, until] of this.#cooling) {
       if (until > now) continue
       this.#cooling.delete(piece)

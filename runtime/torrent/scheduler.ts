@@ -249,6 +249,7 @@ export class Scheduler {
       if (!torrent.hasSlotFor(peer.isOrigin) && !((peer.isOrigin || peer.isComplete) && this.#makeRoom(now, torrent, peer.isOrigin, out))) continue
       const conn = this.options.allocateConn()
       this.#enter(torrent, { state: 'pending', id: conn, peer: peer.id, isOrigin: peer.isOrigin, isDialled: true, storedMark: torrent.stored.length, since: now })
+      if (!peer.isOrigin && !peer.isComplete) torrent.download?.expect(conn, peer.id, now)
       out.push({ type: 'dial', conn, infoHash: torrent.infoHash, peer, neighbours: torrent.conns.neighbours() })
     }
   }
@@ -336,6 +337,7 @@ export class Scheduler {
   #remove (now: Millis, torrent: Torrent, conn: Conn, reason: CloseReason): void {
     torrent.conns.remove(conn)
     this.#byConn.delete(conn.id)
+    torrent.download?.unexpect(conn.id)
     if (conn.state === 'active' && torrent.download !== undefined) {
       const pieces = torrent.download.leave(conn)
       if (pieces.length > 0) this.#departed.set(conn.id, { torrent, source: conn.source, pieces: new Set(pieces), until: after(now, AFTERMATH_MS) })
@@ -489,7 +491,7 @@ export class Scheduler {
 
   /** Meets the deadlines of a download. */
   #attend (now: Millis, torrent: Torrent, out: Effect[]): void {
-    torrent.download?.cool(now)
+    torrent.download?.attend(now)
     for (const conn of [...torrent.conns.active.values()]) {
       if (torrent.download?.expire(conn, now) === true) this.#close(now, torrent, conn, 'stalled', out)
     }

@@ -12,7 +12,7 @@ export interface PeerStoreLimits {
   readonly ttlMs: number
   /** Peers of one torrent, at most. */
   readonly torrentPeersMax: number
-  /** Peers of all torrents together, at most; so also the number of torrents. About 0.5 KB each. */
+  /** Peers of all torrents together, at most; so also the number of torrents. About 0.4 KB each. */
   readonly peersMax: number
 }
 

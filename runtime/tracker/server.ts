@@ -1,12 +1,12 @@
+import { answeredStatus, answeredText } from '../../net/client/answers.js'
 import { type MetaInfoAnswer } from '../../net/client/clients.js'
 import { PIECE_DIGESTS_HEADER } from '../../net/api/origin.js'
 import { trackerApi } from '../../net/api/tracker.js'
 import { type Handler, type HttpRequest, type Reply } from '../../net/http/engine.js'
-import { statusOf } from '../../net/http/errors.js'
 import { JSON_TYPE, text, TEXT_TYPE } from '../../net/http/reply.js'
 import { createRouter } from '../../net/http/router.js'
 import { type Digest, parseDigest } from '../core/digest.js'
-import { AppError, isAppError, messageOf } from '../core/errors.js'
+import { AppError, messageOf } from '../core/errors.js'
 import { type InfoHash, parseInfoHash } from '../core/infohash.js'
 import { type Logger } from '../observe/log.js'
 import { type Announcer } from './announcer.js'
@@ -66,9 +66,9 @@ async function metaInfo (service: TrackerService, request: HttpRequest, params: 
     const body = wantsDigests ? answer.metaInfo.serializeWithDigests() : answer.metaInfo.serialize()
     return { status: 200, headers: { 'Content-Type': JSON_TYPE }, body }
   } catch (error) {
-    // No answer at all is the tracker's own failure; any other is the origin's and passed on.
-    const isUnreachable = isAppError(error, 'NETWORK') || isAppError(error, 'TIMED_OUT')
-    return isUnreachable ? text(messageOf(error), 500) : text(`origin: ${messageOf(error)}`, statusOf(error))
+    // What an origin answered is passed on; that none answered is the tracker's own failure.
+    const status = answeredStatus(error)
+    return status === undefined ? text(messageOf(error), 500) : text(`origin: ${answeredText(error)}`, status)
   }
 }
 

@@ -4,6 +4,7 @@ import { AppError, isAppError } from '../core/errors.js'
 import { AGENTS_MAX, ORIGINS_MAX } from './layout.js'
 import { readyPage } from './page.js'
 import { type ProcessEvent } from './supervised-process.js'
+import { sampleImage } from './sample-image.js'
 import { startSystem } from './up.js'
 
 export const UP_FLAGS = {
@@ -34,7 +35,7 @@ export async function runUp (args: readonly string[]): Promise<number> {
       onEvent: event => { report(event) },
       signal: stop.signal
     })
-    process.stdout.write(readyPage(system, performance.now() - startedAt))
+    process.stdout.write(readyPage(system, await sampleImage(system.dataDir), performance.now() - startedAt))
     await stop.requested
     process.stdout.write('\nshoal: stopping ...\n')
     await system.stop()

@@ -1,6 +1,9 @@
 import { createServer, type Server } from 'node:net'
 import { AppError, systemCodeOf } from '../core/errors.js'
 
+/** Problems named in one message. */
+const NAMED_MAX = 4
+
 /**
  * Makes sure that each port can be listened on, before anything is started.
  * @throws AppError UNAVAILABLE naming those that cannot, and what to do
@@ -14,7 +17,8 @@ export async function checkPorts (ports: ReadonlyArray<{ readonly port: number, 
   }))
   const problems = found.flat()
   if (problems.length === 0) return
-  throw new AppError('UNAVAILABLE', `nothing was started, because ${problems.join(', ')}. ` +
+  const more = problems.length > NAMED_MAX ? ` and ${problems.length - NAMED_MAX} more` : ''
+  throw new AppError('UNAVAILABLE', `nothing was started, because ${problems.slice(0, NAMED_MAX).join(', ')}${more}. ` +
     'If another "shoal up" is running, stop it; "ss -ltnp" shows which program listens where. ' +
     'Or use other ports: "shoal up --port-offset 1000", or "--free-ports" for any')
 }

@@ -91,7 +91,7 @@ function specOf ({ name, role, configFile, flags, healthUrl }: Member, logDir: s
   return {
     name,
     command: process.execPath,
-    args: [...process.execArgv, MAIN, role, '--config', configFile, ...flags],
+    args: [MAIN, role, '--config', configFile, ...flags],
     logFile: join(logDir, `${name}.log`),
     isHealthy: async signal => await isHealthy(healthUrl, signal)
   }

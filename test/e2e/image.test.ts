@@ -3,7 +3,7 @@ import { agentApi } from '../../net/api/agent.js'
 import { proxyApi } from '../../net/api/proxy.js'
 import { type Digest, EMPTY_DIGEST } from '../../runtime/core/digest.js'
 import { ByteClient } from '../support/byte-client.js'
-import { call, receive } from '../support/http-call.js'
+import { type Answer, call, receive } from '../support/http-call.js'
 import { type ImageOptions, makeImage } from '../support/image.js'
 import { must } from '../support/must.js'
 import { randomBlob } from '../support/random-blob.js'
@@ -20,6 +20,9 @@ import { forget, startTestSystem, swarmStats } from '../support/system.js'
 const KIB = 1024
 const ABSENT = `sha256:${'ab'.repeat(32)}` as Digest
 const ACCEPT = { Accept: MANIFEST_TYPES }
+
+/** The status and the length of the body that came. */
+function outline ({ status, body }: Answer): string { return `${status}, ${body.length} bytes` }
 
 const system = await startTestSystem(t)
 const { proxyPort, agents, plan } = system
@@ -83,7 +86,7 @@ t.test('part of a blob is there for who asks for it', async t => {
     t.equal((await get('bytes=9-2')).status, 416, `a range that ends before it begins, ${name}`)
     t.equal((await get('rows=1-2')).status, 200, `another unit, ${name}`)
     const unchanged = await call(port, 'GET', path, { headers: { 'If-None-Match': `"${blob.digest}"` } })
-    t.match(unchanged, { status: 304, body: { length: 0 } }, `known already, ${name}`)
+    t.equal(outline(unchanged), '304, 0 bytes', `known already, ${name}`)
   }
 })
 
@@ -136,14 +139,14 @@ t.test('what was deleted on an agent is fetched again', async t => {
   await pullImage(agent.registryPort, 'team/again', 'v1', image)
   t.equal(await received() - once, once - before, 'what was deleted is fetched, once')
   await forget(agent, layer.digest)
-  t.match(await call(agent.serverPort, 'DELETE', `/blobs/${layer.digest.slice(7)}`), { status: 200, body: { length: 0 } }, 'deleting nothing is fine')
+  t.equal(outline(await call(agent.serverPort, 'DELETE', `/blobs/${layer.digest.slice(7)}`)), '200, 0 bytes', 'deleting nothing is fine')
 })
 
 t.test('the agent server resolves tags and hands out blobs', async t => {
   const image = await makeImage({ layerBytes: [100 * KIB], seed: 50 })
   await pushImage(proxyPort, 'team/served', 'v1', image)
   const tag = await call(agent.serverPort, 'GET', `/tags/${encodeURIComponent('team/served:v1')}`)
-  t.match(tag, { status: 200, body: { length: 71 } })
+  t.equal(outline(tag), '200, 71 bytes')
   t.equal(tag.body.toString(), image.top.digest)
   for (const { digest, sizeBytes } of image.blobs) {
     for (const name of [digest, digest.slice('sha256:'.length)]) {
@@ -166,15 +169,15 @@ t.test('what is not there is 404 everywhere, at once', async t => {
       const answer = await get('GET', path)
       t.equal(answer.status, 404, `${what}, ${name}`)
       t.same(errorCodes(answer), [code], `${what}, ${name}`)
-      t.match(await get('HEAD', path), { status: 404, body: { length: 0 } }, `HEAD of ${what}, ${name}`)
+      t.equal(outline(await get('HEAD', path)), '404, 0 bytes', `HEAD of ${what}, ${name}`)
     }
     const miss = await get('GET', '/v2/team/there/unheard-of')
     t.equal(miss.status, 404)
     t.equal(miss.body.toString(), '404 page not found\n', `an unknown path, ${name}`)
   }
   for (const { name, serverPort } of agents) {
-    t.match(await call(serverPort, 'GET', '/tags/team%2Fthere:none'), { status: 404, body: { length: 0 } }, `a tag of the server of ${name}`)
-    t.match(await call(serverPort, 'GET', `/namespace/team%2Fthere/blobs/${ABSENT}`), { status: 404, body: { length: 0 } }, `a blob of the server of ${name}`)
+    t.equal(outline(await call(serverPort, 'GET', '/tags/team%2Fthere:none')), '404, 0 bytes', `a tag of the server of ${name}`)
+    t.equal(outline(await call(serverPort, 'GET', `/namespace/team%2Fthere/blobs/${ABSENT}`)), '404, 0 bytes', `a blob of the server of ${name}`)
   }
 })
 
@@ -388,7 +391,7 @@ t.test('notifications of a registry are taken, whichever case their names are in
   const capital = { Events: [{ Id: '1', TimeStamp: '2020-01-01T00:00:00Z', Action: 'push', Target: { MediaType: target.mediaType, Digest: target.digest, Repository: target.repository } }] }
   for (const envelope of [lower, capital]) {
     const answer = await call(plan.proxy.serverPort, 'POST', proxyApi.notifications.path, { body: JSON.stringify(envelope) })
-    t.match(answer, { status: 200, body: { length: 0 } })
+    t.equal(outline(answer), '200, 0 bytes')
   }
   t.equal((await call(plan.proxy.serverPort, 'POST', proxyApi.notifications.path, { body: '' })).status, 500, 'nothing')
   t.equal((await call(plan.proxy.serverPort, 'POST', proxyApi.notifications.path, { body: '{"events":' })).status, 500, 'half of it')

@@ -1,12 +1,11 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { startBuildIndex } from '../../runtime/build-index/component.js'
-import { EMPTY_DIGEST } from '../../runtime/core/digest.js'
 import { noLog } from '../../runtime/observe/log.js'
 import { startTracker } from '../../runtime/tracker/component.js'
+import { type Answer, call } from '../support/http-call.js'
 import { must } from '../support/must.js'
 import { pattern } from '../support/pattern.js'
-import { type RawAnswer, rawRequest } from '../support/raw-http.js'
 import { SmallOrigin } from '../support/small-origin.js'
 
 /*
@@ -28,18 +27,10 @@ const RECORDED_HEADERS = ['allow', 'content-length', 'content-type', 'location',
 
 function stepsOf (component: string): Step[] { return steps.filter(step => step.id.startsWith(`${component}.`)) }
 
-function comparable ({ status, headers, body }: RawAnswer): object {
+function comparable ({ status, headers, body }: Answer): object {
   const shown = Object.fromEntries(RECORDED_HEADERS.flatMap(name => headers[name] === undefined ? [] : [[name, headers[name]]]))
-  return { status, headers: shown, body }
+  return { status, headers: shown, body: body.toString() }
 }
-
-function upstream (origin: SmallOrigin): { hosts: { static: string[], dns: undefined, ttlMs: number }, health: HealthTimes } {
-  return {
-    hosts: { static: [origin.address], dns: undefined, ttlMs: 5000 },
-    health: { failsMax: 3, passesMin: 2, timeoutMs: 3000, intervalMs: 10_000 }
-  }
-}
-interface HealthTimes { failsMax: number, passesMin: number, timeoutMs: number, intervalMs: number }
 
 interface Announced { readonly peers: Array<{ readonly ip: string }> | null, readonly interval: number }
 
@@ -60,32 +51,29 @@ t.test('tracker', async t => {
     handoutPolicy: 'completeness',
     peerTtlMs: 5 * 3600_000,
     originStore: { locationsTtlMs: 10_000, locationsErrorTtlMs: 1000, contextTtlMs: 10_000, unavailableTtlMs: 60_000 },
-    origin: upstream(origin)
+    origin: origin.upstream
   }, noLog)
   t.teardown(async () => {
     await tracker.stop()
     await origin.stop()
   })
   for (const { id, method, path, headers, body, response } of stepsOf('tracker')) {
-    const answer = await rawRequest(must(tracker.ports.port), method, path, body, headers)
+    const answer = await call(must(tracker.ports.port), method, path, { body, headers })
     if (response.body?.startsWith('{"peers":[') === true) {
       const self = (JSON.parse(body ?? '') as { peer: { ip: string } }).peer.ip
       t.equal(answer.status, response.status, id)
       t.equal(answer.headers['content-type'], response.headers['content-type'], id)
-      t.same(withoutSelf(answer.body, undefined), withoutSelf(response.body, self), id)
-      t.match(answer.body, /,"interval":3000000000\}\n$/, id)
+      t.same(withoutSelf(answer.body.toString(), undefined), withoutSelf(response.body, self), id)
+      t.match(answer.body.toString(), /,"interval":3000000000\}\n$/, id)
     } else {
       t.same(comparable(answer), response, id)
     }
   }
-  const first = must(stepsOf('tracker').find(step => step.id === 'tracker.announce.third'))
-  t.equal(first.path.split('/').pop(), 'bd0cf4b9dd85d372bcb5ca5bb3ba752af0ea3e5d')
-  t.ok(first.body?.includes(EMPTY_DIGEST))
 })
 
 /** Of the reference's backend or front layer, not of the API: where it fails or is behind, ours answers. */
 const INDEX_DIFFERENCES: Readonly<Record<string, string>> = {
-  'bi.repo.limit': '{"Links":{"next":"/repositories/team%2Fapp/tags?limit=1\\u0026offset=djE","self":"/repositories/team%2Fapp/tags?limit=1"},"size":1,"result":["v1"]}\n',
+  'bi.repo.limit': '{"Links":{"next":"/repositories/team%2Fapp/tags?limit=1\\u0026offset=dGVhbS9hcHA6djE","self":"/repositories/team%2Fapp/tags?limit=1"},"size":1,"result":["v1"]}\n',
   'bi.repo.absent': '{"Links":{"next":"","self":"/repositories/no%2Fsuch/tags"},"size":0,"result":null}\n',
   'bi.list': '{"Links":{"next":"","self":"/list/"},"size":3,"result":["team/app:v1","team/app:v2","team/app:v3"]}\n'
 }
@@ -102,25 +90,21 @@ t.test('build-index', async t => {
     port: 0,
     store: { uploadDir: t.testdir(), cacheDir: t.testdir() },
     tagTypes: [{ pattern: /.*/, type: 'docker' }],
-    origin: upstream(origin)
+    origin: origin.upstream
   }, noLog, { sleep: async () => {} })
   t.teardown(async () => {
     await buildIndex.stop()
     await origin.stop()
   })
   const port = must(buildIndex.ports.port)
-  const first = await rawRequest(port, 'PUT', `/tags/team%2Fapp:v1/digest/${manifest}`)
+  const first = await call(port, 'PUT', `/tags/team%2Fapp:v1/digest/${manifest}`)
   t.equal(first.status, 200, 'what the proxy had pushed before')
   for (const { id, method, path, headers, body, response } of stepsOf('bi')) {
     if (INDEX_MISSING.includes(id)) continue
-    const answer = comparable(await rawRequest(port, method, path, body, headers))
+    const answer = comparable(await call(port, method, path, { body, headers }))
     const other = INDEX_DIFFERENCES[id]
-    if (other === undefined) t.same(answer, { ...response, headers: replaceOrigin(response.headers, origin), body: response.body?.replace('127.0.0.1:15100', origin.address) }, id)
-    else t.match(answer, { status: 200, body: other }, id)
+    if (other !== undefined) t.match(answer, { status: 200, body: other }, id)
+    else if (id === 'bi.origin') t.match(answer, { status: 200, headers: { 'content-type': response.headers['content-type'] }, body: origin.address }, id)
+    else t.same(answer, response, id)
   }
 })
-
-/** The recorded origin had a port of five digits, as ours may or may not. */
-function replaceOrigin (headers: Record<string, string>, origin: SmallOrigin): Record<string, string> {
-  return headers['content-length'] === '15' ? { ...headers, 'content-length': String(origin.address.length) } : headers
-}

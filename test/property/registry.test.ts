@@ -60,14 +60,14 @@ t.test('no request whatever is our fault', async t => {
   t.pass('2000 requests')
 })
 
-t.test('any path leads somewhere, and where a redirect leads there is no further redirect', async t => {
+t.test('where a redirect leads is on this host, and nothing leads to itself', async t => {
   fc.assert(fc.property(paths, path => {
     const target = parseRegistryPath(path)
-    if (target.kind !== 'redirect' || target.path.endsWith('/blobs/uploads')) return
+    if (target.kind !== 'redirect') return true
     const next = parseRegistryPath(target.path)
-    t.ok(target.path.startsWith('/') && !target.path.startsWith('//'))
-    t.ok(next.kind !== 'redirect' || next.path !== target.path, `${path} -> ${target.path}`)
+    return /^\/(?!\/)/.test(target.path) && (next.kind !== 'redirect' || next.path !== target.path)
   }), { numRuns: 2000 })
+  t.pass('2000 paths')
 })
 
 t.test('any range gives the bytes that it names', async t => {

@@ -6,9 +6,10 @@ import { type OriginConfig } from '../../runtime/config/types.js'
 import { hashring } from '../../runtime/config/sections/hashring.js'
 import { scheduler } from '../../runtime/config/sections/scheduler.js'
 import { type RunningComponent } from '../../runtime/core/component.js'
-import { type Digest, digestOf } from '../../runtime/core/digest.js'
+import { type Digest, digestOf, EMPTY_DIGEST } from '../../runtime/core/digest.js'
 import { noLog } from '../../runtime/observe/log.js'
 import { startOrigin } from '../../runtime/origin/component.js'
+import { until } from './manual-time.js'
 
 export interface Answer { readonly status: number, readonly headers: Readonly<Record<string, string>>, readonly body: Buffer }
 
@@ -30,7 +31,13 @@ export async function startOrigins (t: Test, count: number, overrides: Partial<O
   const origins = ports.map((port, i) => testOrigin({ ...configOf(join(root, `origin${i}`), port, members), ...overrides }))
   t.teardown(async () => { await Promise.all(origins.map(async origin => { await origin.stop() })) })
   await Promise.all(origins.map(async origin => { await origin.start() }))
+  for (const origin of origins) await until(async () => (await ownersAt(origin)).length === count)
   return origins
+}
+
+/** The owners of some blob as an origin tells them; of a cluster of three all that are healthy. */
+export async function ownersAt (origin: TestOrigin, digest: Digest = EMPTY_DIGEST): Promise<string[]> {
+  return (await origin.call('GET', `/blobs/${digest}/locations`)).headers['origin-locations']?.split(',') ?? []
 }
 
 /** The three calls by which a script uploads a blob; returns the commit's answer. */
@@ -78,7 +85,7 @@ function configOf (dir: string, port: number, members: readonly string[]): Origi
     scheduler: scheduler.schema.parse({}),
     peerIdPolicy: 'addr_hash',
     members: { static: [...members], dns: undefined, ttlMs: 5_000 },
-    health: { failsMax: 3, passesMin: 2, timeoutMs: 3_000, intervalMs: 100 },
+    health: { failsMax: 3, passesMin: 2, timeoutMs: 60_000, intervalMs: 100 },
     ring: hashring.schema.parse({ max_replica: 3, refresh_interval: '100ms' }),
     pieceLengths: [{ minBlobBytes: 0, pieceBytes: 4_194_304 }],
     duplicateWriteBackStaggerMs: 1_800_000,

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { once } from 'node:events'
+import { type UpstreamConfig } from '../../runtime/config/types.js'
 import { type Digest, digestOf, hexOf, isDigest } from '../../runtime/core/digest.js'
 import { MetaInfo } from '../../runtime/core/metainfo.js'
 import { type PeerContext, peerContextToJson } from '../../runtime/core/peer.js'
@@ -13,6 +14,8 @@ import { must } from './must.js'
 export class SmallOrigin {
   readonly blobs = new Map<Digest, Buffer>()
   readonly metaInfos = new Map<Digest, MetaInfo>()
+  /** Blobs whose metainfo is on its way: 202. */
+  readonly fetching = new Set<Digest>()
   /** Requests as `METHOD path`, undecoded. */
   readonly requests: string[] = []
   /** Answers `status` to everything, if set. */
@@ -31,6 +34,14 @@ export class SmallOrigin {
   }
 
   get address (): string { return `127.0.0.1:${this.port}` }
+
+  /** The config of a component that has this origin behind it. */
+  get upstream (): UpstreamConfig {
+    return {
+      hosts: { static: [this.address], dns: undefined, ttlMs: 5000 },
+      health: { failsMax: 3, passesMin: 2, timeoutMs: 3000, intervalMs: 10_000 }
+    }
+  }
 
   get context (): PeerContext {
     return { ip: '127.0.0.1', port: 15101, id: makePeerId('addr_hash', '127.0.0.1', 15101), zone: '', cluster: '', isOrigin: true }
@@ -71,7 +82,8 @@ export class SmallOrigin {
 
   #metaInfo (digest: string, request: IncomingMessage, response: ServerResponse): void {
     const metaInfo = isDigest(digest) ? this.metaInfos.get(digest) : undefined
-    if (metaInfo === undefined) response.writeHead(404).end()
+    if (isDigest(digest) && this.fetching.has(digest)) response.writeHead(202).end()
+    else if (metaInfo === undefined) response.writeHead(404).end()
     else response.end(request.headers['shoal-piece-digests'] === undefined ? metaInfo.serialize() : metaInfo.serializeWithDigests())
   }
 

@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises'
 import { type Clock, type Millis } from '../../runtime/core/clock.js'
 import { Bitfield } from '../../runtime/core/bitfield.js'
 import { type Digest, digestFromHex, hexOf } from '../../runtime/core/digest.js'
@@ -45,7 +46,7 @@ const STALL_MS = 30_000
 const STALL_CONTENDED_MS = 8_000
 /** Fewer bytes of a piece than this are no headway. */
 const HEADWAY_BYTES = 64 * 1024
-/** Connections that have not said who they are. */
+/** Connections that have not said who they are; one more and the oldest has to go. */
 const STRANGERS_MAX = 512
 
 export interface DriverParts {
@@ -75,6 +76,8 @@ export class Driver implements LinkOwner {
   readonly #scheduler: Scheduler
   readonly #receiver: Receiver
   readonly #conns = new Map<ConnId, Conn>()
+  /** Links that came in and have not said who they are, the oldest first. */
+  readonly #strangers = new Set<Link>()
   readonly #queue: Event[] = []
   readonly #effects: Effect[] = []
   /** Links to origins, also after they are closed: their last piece may still be on its way to the disk. */
@@ -103,12 +106,14 @@ export class Driver implements LinkOwner {
 
   async download (namespace: string, digest: Digest): Promise<{ sizeBytes: number }> {
     const torrent = await this.#want(namespace, digest)
+    requireKept(torrent)
     if (torrent.isComplete) return { sizeBytes: torrent.metaInfo.lengths.totalBytes }
     return await torrent.wait()
   }
 
   async open (namespace: string, digest: Digest): Promise<OpenedBlob> {
     const torrent = await this.#want(namespace, digest)
+    requireKept(torrent)
     if (!torrent.isComplete) torrent.watchers++
     const { isComplete, leadingBytes } = torrent
     return { sizeBytes: torrent.metaInfo.lengths.totalBytes, path: torrent.stored.path, leadingBytes, isComplete }
@@ -120,12 +125,10 @@ export class Driver implements LinkOwner {
   }
 
   async remove (digest: Digest): Promise<boolean> {
+    await this.parts.torrents.cancel(digest)
     const torrent = this.parts.torrents.byDigest(digest)
-    if (torrent !== undefined) {
-      this.dispatch({ type: 'torrentRemoved', infoHash: torrent.infoHash })
-      this.#end(torrent, new AppError('CANCELLED', `${digest} was deleted while it was being downloaded`))
-    }
-    return await this.parts.torrents.store.remove(digest)
+    if (torrent !== undefined) this.#drop(torrent, new AppError('CANCELLED', `${digest} was deleted while it was being downloaded`))
+    return await this.parts.torrents.parts.store.remove(digest)
   }
 
   blacklist (): Array<{ peerId: string, infoHash: string, remainingMs: number }> {
@@ -142,7 +145,8 @@ export class Driver implements LinkOwner {
       bytesServed: this.#bytesServed,
       duplicateBytes,
       corruptPieces,
-      peersCutOff: this.#peersCutOff
+      peersCutOff: this.#peersCutOff,
+      slotsLeased: this.parts.receiveSlots.slab.leasedCount + this.parts.sendSlots.slab.leasedCount
     }
   }
 
@@ -153,13 +157,15 @@ export class Driver implements LinkOwner {
     this.dispatch({ type: 'torrentOpened', infoHash, lengths, have: stored.have.clone(), wanted: isWanted && !isVerified, isVerified })
   }
 
-  stop (): void {
+  /** Resolves once every file is closed; what waits for the hash pool is given up when that is closed. */
+  async stop (): Promise<void> {
     if (this.#isStopped) return
     this.dispatch({ type: 'shutdown' })
     this.#isStopped = true
     this.#abort.abort()
     for (const conn of this.#conns.values()) conn.link.close('shutdown')
     for (const torrent of [...this.parts.torrents.values()]) this.#end(torrent, new AppError('CANCELLED', 'the process is shutting down'))
+    await this.parts.torrents.close()
   }
 
   /** Called every 100 ms or so. */
@@ -243,6 +249,7 @@ export class Driver implements LinkOwner {
         const pieces = badPieces.flatMap(n => metaInfo.lengths.index(n) ?? [])
         const guilty = pieces.length > 0 ? pieces : suspects(torrent, this.#fromOrigins.get(infoHash) ?? new Set())
         await stored.invalidate(guilty)
+        for (const piece of guilty) this.#fromOrigins.get(infoHash)?.delete(piece)
         torrent.rewind()
         this.dispatch({ type: 'piecesInvalidated', infoHash, pieces: guilty })
         return
@@ -258,8 +265,14 @@ export class Driver implements LinkOwner {
   #fail (infoHash: InfoHash, error: AppError, deleteFiles: boolean): void {
     this.#withTorrent(infoHash, torrent => {
       this.#end(torrent, error)
-      if (deleteFiles) this.parts.torrents.store.remove(torrent.digest).catch(() => {})
+      if (deleteFiles) this.parts.torrents.parts.store.remove(torrent.digest).catch(() => {})
     })
+  }
+
+  /** Takes a torrent from everybody, the scheduler included. */
+  #drop (torrent: Torrent, error: AppError): void {
+    this.dispatch({ type: 'torrentRemoved', infoHash: torrent.infoHash })
+    this.#end(torrent, error)
   }
 
   /** Forgets a torrent: who waits gets the error, connections that are left are closed. */
@@ -279,19 +292,27 @@ export class Driver implements LinkOwner {
 
   async #want (namespace: string, digest: Digest): Promise<Torrent> {
     const known = this.parts.torrents.byDigest(digest)
-    if (known === undefined) return await this.parts.torrents.obtain(namespace, digest)
-    if (!known.isComplete) this.dispatch({ type: 'torrentWanted', infoHash: known.infoHash })
-    return known
+    if (known?.isComplete === true && !await isFile(known.stored.path) && !known.isRetired) {
+      this.#drop(known, new AppError('CANCELLED', `the file of ${digest} was deleted`))
+    }
+    const torrent = await this.parts.torrents.obtain(namespace, digest)
+    if (torrent.isRetired) throw new AppError('CANCELLED', `${digest} was deleted meanwhile`)
+    if (torrent === known && !torrent.isComplete) this.dispatch({ type: 'torrentWanted', infoHash: torrent.infoHash })
+    return torrent
   }
 
   // ---- connections ----
 
   /** A connection comes in; undefined to turn it away. */
   admit (): Link | undefined {
-    let strangers = 0
-    for (const conn of this.#conns.values()) if (!conn.isScheduled) strangers++
-    if (this.#isStopped || strangers >= STRANGERS_MAX) return undefined
+    if (this.#isStopped) return undefined
+    const [oldest] = this.#strangers
+    if (oldest !== undefined && this.#strangers.size >= STRANGERS_MAX) {
+      this.#strangers.delete(oldest)
+      oldest.close('handshake-timeout')
+    }
     const link = Link.accept(this.#nextConn++ as ConnId, this, this.parts.sendSlots)
+    this.#strangers.add(link)
     this.#remember(link, undefined, undefined, [])
     return link
   }
@@ -379,6 +400,7 @@ export class Driver implements LinkOwner {
     }
     conn.torrent = torrent
     conn.isScheduled = true
+    this.#strangers.delete(conn.link)
     const { infoHash, neighbours, peerId: peer } = handshake
     this.dispatch({ type: 'incoming', conn: conn.link.id, infoHash, peer, neighbours })
   }
@@ -405,6 +427,7 @@ export class Driver implements LinkOwner {
   closed (link: Link, reason: CloseReason): void {
     const conn = this.#conns.get(link.id)
     this.#conns.delete(link.id)
+    this.#strangers.delete(link)
     this.#receiver.abandon(link)
     if (reason === 'protocol-violation' || reason === 'corrupt-piece' || reason === 'lying-bitfield' || reason === 'stalled') this.#peersCutOff++
     if (conn?.isScheduled !== true) return
@@ -502,6 +525,15 @@ export class Driver implements LinkOwner {
     const torrent = this.parts.torrents.byHash(infoHash)
     if (torrent !== undefined) act(torrent)
   }
+}
+
+async function isFile (path: string): Promise<boolean> {
+  return await stat(path).then(stats => stats.isFile(), () => false)
+}
+
+/** Nobody would ever tell of the end of a torrent that is forgotten already. @throws AppError CANCELLED */
+function requireKept (torrent: Torrent): void {
+  if (torrent.isRetired) throw new AppError('CANCELLED', `${torrent.digest} was deleted while it was being opened`)
 }
 
 function hasStalled (headway: Headway, isDue: boolean, count: number, step: number, now: Millis, limitMs: number): boolean {

@@ -85,6 +85,8 @@ export class Receiver {
     if (!isGood) return 'corrupt'
     if (torrent.isRetired || torrent.stored.have.has(piece)) return 'dropped'
     await writeAt(torrent.stored.fd, cut(sealed, lengths.sizeOf(piece)), lengths.offsetOf(piece))
+    // Whoever opened the blob anew meanwhile has counted its pieces already.
+    if (torrent.isRetired) return 'dropped'
     await torrent.stored.markStored(piece)
     return 'stored'
   }

@@ -16,14 +16,20 @@ export class Torrent {
   readonly #waiters: Waiter[] = []
   #pendingIo = 0
   #isRetired = false
+  #markClosed = (): void => {}
+  #isClosing = false
   #leading = 0
   /** Readers that want to hear of progress. */
   watchers = 0
   /** Some pieces were stored by an earlier process: what the disk made of them since is not known. */
   readonly isResumed: boolean
+  /** Resolved once it is retired and its file is closed. */
+  readonly closed: Promise<void>
 
-  constructor (readonly namespace: string, readonly stored: StoredTorrent) {
+  /** @param namespace - '' if a peer asked for the blob first: then the first caller here says which one it is */
+  constructor (public namespace: string, readonly stored: StoredTorrent) {
     this.isResumed = !stored.isComplete && !stored.have.isEmpty
+    this.closed = new Promise(resolve => { this.#markClosed = resolve })
     this.advance()
   }
 
@@ -61,8 +67,6 @@ export class Torrent {
     return new Promise((resolve, reject) => this.#waiters.push({ resolve, reject }))
   }
 
-  get isWanted (): boolean { return this.#waiters.length > 0 || this.watchers > 0 }
-
   settle (error: AppError | undefined): void {
     for (const waiter of this.#waiters.splice(0)) {
       if (error === undefined) waiter.resolve({ sizeBytes: this.metaInfo.lengths.totalBytes })
@@ -88,25 +92,37 @@ export class Torrent {
   get isRetired (): boolean { return this.#isRetired }
 
   #closeIfUnused (): void {
-    if (this.#isRetired && this.#pendingIo === 0) void this.stored.close().catch(() => {})
+    if (!this.#isRetired || this.#pendingIo > 0 || this.#isClosing) return
+    this.#isClosing = true
+    this.stored.close().catch(() => {}).finally(this.#markClosed)
   }
 }
 
-/** Fetches the list of pieces of a blob; throws BLOB_UNKNOWN if nobody knows it. */
-export type FetchMetaInfo = (namespace: string, digest: Digest) => Promise<MetaInfo>
+/** Fetches the list of pieces of a blob; throws BLOB_UNKNOWN if nobody knows it, CANCELLED once the signal is aborted. */
+export type FetchMetaInfo = (namespace: string, digest: Digest, signal: AbortSignal) => Promise<MetaInfo>
+
+export interface TorrentsParts {
+  readonly store: DownloadStore
+  readonly fetchMetaInfo: FetchMetaInfo
+  /** Of the memory that pieces arrive in: a longer one could never be received. */
+  readonly pieceBytesMax: number
+  /** Called when a torrent has come to be known, before anybody else sees it. */
+  readonly opened: (torrent: Torrent, isWanted: boolean) => void
+}
+
+/** A torrent on its way into memory. */
+interface Loading { readonly torrent: Promise<Torrent | undefined>, readonly abort: AbortController }
 
 /** The torrents of this thread, by digest and by info hash, each loaded once however many ask for it at the same time. */
 export class Torrents {
   readonly #byHash = new Map<InfoHash, Torrent>()
   readonly #byDigest = new Map<Digest, Torrent>()
-  readonly #loading = new Map<Digest, Promise<Torrent | undefined>>()
+  readonly #loading = new Map<Digest, Loading>()
+  /** Out of memory, but with a file that is still open. */
+  readonly #closing = new Set<Torrent>()
+  #isClosed = false
 
-  constructor (
-    readonly store: DownloadStore,
-    readonly fetchMetaInfo: FetchMetaInfo,
-    /** Called when a torrent has come to be known, before anybody else sees it. */
-    readonly opened: (torrent: Torrent, isWanted: boolean) => void
-  ) {}
+  constructor (readonly parts: TorrentsParts) {}
 
   get size (): number { return this.#byHash.size }
   byHash (infoHash: InfoHash): Torrent | undefined { return this.#byHash.get(infoHash) }
@@ -115,24 +131,27 @@ export class Torrents {
 
   /** The torrent if it is in memory or on disk. */
   find (digest: Digest): Promise<Torrent | undefined> {
-    return this.#load(digest, async () => {
-      const stored = await this.store.open(digest)
-      return stored === undefined ? undefined : this.#add(new Torrent('', stored), false)
+    return this.#load(digest, async signal => {
+      const stored = await this.parts.store.open(digest)
+      return stored === undefined ? undefined : await this.#add(new Torrent('', stored), false, signal)
     })
   }
 
   /** The torrent, created from its metainfo if need be. */
   async obtain (namespace: string, digest: Digest): Promise<Torrent> {
-    if (Buffer.byteLength(namespace) > NAMESPACE_BYTES_MAX) {
-      throw new AppError('NAME_INVALID', `a namespace of ${Buffer.byteLength(namespace)} bytes is too long for a handshake: at most ${NAMESPACE_BYTES_MAX}`)
+    const namespaceBytes = Buffer.byteLength(namespace)
+    if (namespaceBytes > NAMESPACE_BYTES_MAX) {
+      throw new AppError('NAME_INVALID', `a namespace of ${namespaceBytes} bytes is too long for a handshake: at most ${NAMESPACE_BYTES_MAX}`)
     }
     // A load that found nothing may have been a look-up for a peer: ask again, then with the tracker's help.
     for (;;) {
-      const torrent = await this.#load(digest, async () => {
-        const stored = await this.store.open(digest) ?? await this.#create(namespace, digest)
-        return this.#add(new Torrent(namespace, stored), true)
+      const torrent = await this.#load(digest, async signal => {
+        const stored = await this.parts.store.open(digest) ?? await this.#create(namespace, digest, signal)
+        return await this.#add(new Torrent(namespace, stored), true, signal)
       })
-      if (torrent !== undefined) return torrent
+      if (torrent === undefined) continue
+      if (torrent.namespace === '') torrent.namespace = namespace
+      return torrent
     }
   }
 
@@ -140,37 +159,83 @@ export class Torrents {
   drop (torrent: Torrent): void {
     this.#byHash.delete(torrent.infoHash)
     this.#byDigest.delete(torrent.digest)
+    this.#close(torrent)
+  }
+
+  /** Gives up loads of the blob that are under way: who waits for them gets CANCELLED. Resolves once none is left. */
+  async cancel (digest: Digest): Promise<void> {
+    for (let loading = this.#loading.get(digest); loading !== undefined; loading = this.#loading.get(digest)) {
+      loading.abort.abort()
+      await loading.torrent.catch(() => {})
+    }
+  }
+
+  /** Nothing is loaded any more. Resolves once the files of all torrents that were dropped are closed. */
+  async close (): Promise<void> {
+    this.#isClosed = true
+    await Promise.all([...this.#loading.keys()].map(async digest => await this.cancel(digest)))
+    await Promise.all([...this.#closing].map(async torrent => await torrent.closed))
+  }
+
+  #close (torrent: Torrent): void {
+    this.#closing.add(torrent)
+    void torrent.closed.then(() => this.#closing.delete(torrent))
     torrent.retire()
   }
 
-  async #create (namespace: string, digest: Digest): Promise<StoredTorrent> {
-    const metaInfo = await this.fetchMetaInfo(namespace, digest)
+  async #create (namespace: string, digest: Digest, signal: AbortSignal): Promise<StoredTorrent> {
+    const metaInfo = await this.parts.fetchMetaInfo(namespace, digest, signal)
     if (metaInfo.name !== hexOf(digest)) {
       throw new AppError('CORRUPT', `the tracker answered with the metainfo of ${metaInfo.digest} when asked for ${digest}`)
     }
-    if (metaInfo.lengths.pieceCount > PIECES_MAX) {
-      throw new AppError('UNSUPPORTED', `${digest} has ${metaInfo.lengths.pieceCount} pieces and peers can name at most ${PIECES_MAX}: its origins need larger piece_lengths`)
-    }
-    return await this.store.create(metaInfo)
+    this.#checkSizes(metaInfo, false)
+    signal.throwIfAborted()
+    return await this.parts.store.create(metaInfo)
   }
 
-  #load (digest: Digest, open: () => Promise<Torrent | undefined>): Promise<Torrent | undefined> {
+  #load (digest: Digest, open: (signal: AbortSignal) => Promise<Torrent | undefined>): Promise<Torrent | undefined> {
     const known = this.#byDigest.get(digest)
     if (known !== undefined) return Promise.resolve(known)
     const running = this.#loading.get(digest)
-    if (running !== undefined) return running
-    const loading = open().catch((error: unknown) => { throw asAppError(error, digest) }).finally(() => this.#loading.delete(digest))
-    this.#loading.set(digest, loading)
-    return loading
-  }
-
-  #add (torrent: Torrent, isWanted: boolean): Torrent {
-    this.#byHash.set(torrent.infoHash, torrent)
-    this.#byDigest.set(torrent.digest, torrent)
-    this.opened(torrent, isWanted)
+    if (running !== undefined) return running.torrent
+    if (this.#isClosed) return Promise.reject(cancelled(digest))
+    const abort = new AbortController()
+    const torrent = open(abort.signal).catch((error: unknown) => {
+      throw abort.signal.aborted ? cancelled(digest) : asAppError(error, digest)
+    }).finally(() => this.#loading.delete(digest))
+    this.#loading.set(digest, { torrent, abort })
     return torrent
   }
+
+  async #add (torrent: Torrent, isWanted: boolean, signal: AbortSignal): Promise<Torrent> {
+    try {
+      signal.throwIfAborted()
+      this.#checkSizes(torrent.metaInfo, torrent.isComplete)
+    } catch (error) {
+      this.#close(torrent)
+      await torrent.closed
+      throw error
+    }
+    this.#byHash.set(torrent.infoHash, torrent)
+    this.#byDigest.set(torrent.digest, torrent)
+    this.parts.opened(torrent, isWanted)
+    return torrent
+  }
+
+  /** Blobs that our peers or our memory could not handle are refused before any of it is needed. */
+  #checkSizes ({ digest, lengths: { pieceCount, pieceBytes, totalBytes } }: MetaInfo, isComplete: boolean): void {
+    if (pieceCount > PIECES_MAX) {
+      throw new AppError('UNSUPPORTED', `${digest} has ${pieceCount} pieces and peers can name at most ${PIECES_MAX}: its origins need larger piece_lengths`)
+    }
+    const longestBytes = Math.min(pieceBytes, totalBytes)
+    const { pieceBytesMax } = this.parts
+    if (longestBytes > pieceBytesMax && !isComplete) {
+      throw new AppError('UNSUPPORTED', `${digest} has pieces of ${longestBytes} bytes and there is memory for ${pieceBytesMax}: give the process more memory slots`)
+    }
+  }
 }
+
+function cancelled (digest: Digest): AppError { return new AppError('CANCELLED', `the search for ${digest} was given up: it was deleted, or the process stops`) }
 
 /** The pieces that did not come from an origin, or all if every one did: where a wrong blob is to be looked for first. */
 export function suspects (torrent: Torrent, fromOrigins: ReadonlySet<number>): PieceIndex[] {

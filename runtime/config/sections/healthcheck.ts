@@ -25,7 +25,7 @@ export const healthFilter = section(filterFields)
 export const activeHealth = section({
   filter: nested('filter', healthFilter, 'When a host counts as healthy.'),
   monitor: nested('monitor', section({
-    interval: duration({ as: 'intervalMs', default: '10s', min: 1, doc: 'Period of the checks.' })
+    interval: duration({ as: 'intervalMs', default: '10s', min: 1, max: 86_400_000, doc: 'Period of the checks.' })
   }), 'The loop that checks.'),
   disabled: bool({ as: 'isDisabled', default: false, doc: 'Take every host for healthy.' })
 }, ({ filter, monitor, isDisabled }): HealthConfig => ({

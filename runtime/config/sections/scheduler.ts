@@ -9,7 +9,7 @@ export const scheduler = section({
   leecher_tti: duration({ as: 'leecherTtiMs', default: '5m', min: 1, doc: 'An incomplete torrent that receives no piece for this long is given up and its files are deleted.' }),
   conn_tti: duration({ as: 'connTtiMs', default: '30s', min: 1, doc: 'A connection that moves nothing for this long is closed.' }),
   conn_ttl: duration({ as: 'connTtlMs', default: '1h', min: 1, doc: 'A connection older than this is closed.' }),
-  preemption_interval: duration({ as: 'preemptionIntervalMs', default: '30s', min: 1, doc: 'How often the four limits above are enforced.' }),
+  preemption_interval: duration({ as: 'preemptionIntervalMs', default: '30s', min: 1, max: 86_400_000, doc: 'How often the four limits above are enforced.' }),
   probe_timeout: duration({ as: 'probeTimeoutMs', default: '3s', min: 1, max: 600_000, doc: 'How long the health check waits for the peer thread.' }),
   connstate: nested('connState', connState, 'Which peers are connected.'),
   conn: nested('conn', conn, 'Each connection.'),

@@ -22,9 +22,6 @@ export class Host {
   constructor (readonly name: string, readonly upBytesPerMs: number, readonly downBytesPerMs: number) {}
 }
 
-/** Parts of a payload that may be on their way at once on one connection, as a sender's window allows. */
-const WINDOW_PARTS = 2
-
 interface InOrder { readonly parcel: Parcel, hasBegun: boolean, wasToldBegun: boolean, isDone: boolean }
 
 /** One direction of a connection. Messages overtake payloads that wait, but never one that is being sent. */
@@ -64,6 +61,8 @@ export interface NetworkOptions {
   readonly latencyMs: number
   /** Payloads are sent in parts of at most this size, connections in turns. */
   readonly partBytes: number
+  /** Parts that may be on their way at once on one connection, as a sender's window allows. */
+  readonly windowParts: number
 }
 
 /** A virtual network in virtual time. Partitions hold things back, as retransmission would; nothing is reordered. */
@@ -111,7 +110,7 @@ export class Network {
     for (let i = 0; i < host.pipes.length; i++) {
       const at = (host.turn + i) % host.pipes.length
       const pipe = host.pipes[at]
-      if (pipe === undefined || pipe.partsUnderway >= WINDOW_PARTS || this.isCut(pipe.from, pipe.to)) continue
+      if (pipe === undefined || pipe.partsUnderway >= this.options.windowParts || this.isCut(pipe.from, pipe.to)) continue
       if (pipe.current === undefined && !this.#beginPayload(pipe)) continue
       host.turn = at + 1
       this.#sendPart(host, pipe)

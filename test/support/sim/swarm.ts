@@ -19,6 +19,8 @@ export interface SwarmSpec {
   readonly pieceBytes: number
   /** Of every node, each way. */
   readonly bytesPerMs: number
+  /** So many of the leechers have only this bandwidth. */
+  readonly slow: { readonly leechers: number, readonly bytesPerMs: number }
   readonly latencyMs: number
   /** The leechers start within this time. */
   readonly startWithinMs: number
@@ -66,6 +68,7 @@ const DEFAULTS: Omit<SwarmSpec, 'seed'> = {
   pieceCount: 64,
   pieceBytes: 1024 * 1024,
   bytesPerMs: 100_000,
+  slow: { leechers: 0, bytesPerMs: 5_000 },
   latencyMs: 0.5,
   startWithinMs: 0,
   faults: { reset: 0, corrupt: 0 },
@@ -105,7 +108,9 @@ export class SimSwarm {
     this.#prng = seededPrng(seed)
     this.#faults = { ...this.spec.faults }
     this.#lengths = new Lengths(pieceBytes * pieceCount, pieceBytes)
-    this.network = new Network(this.heap, { latencyMs, partBytes: Math.max(pieceBytes / 4, Math.min(pieceBytes, 64 * 1024)) }, this.#prng)
+    const partBytes = Math.max(pieceBytes / 4, Math.min(pieceBytes, 64 * 1024))
+    const windowParts = 2 + Math.ceil(2 * latencyMs * this.spec.bytesPerMs / partBytes)
+    this.network = new Network(this.heap, { latencyMs, partBytes, windowParts }, this.#prng)
     const originInfos = Array.from({ length: this.spec.origins }, () => this.#info(true))
     this.tracker = new SimTracker(originInfos, 'completeness', 50, this.#prng)
     this.#world = {
@@ -138,6 +143,8 @@ export class SimSwarm {
       pieces: spec.pieceCount,
       'piece-bytes': spec.pieceBytes,
       'bytes-per-ms': spec.bytesPerMs,
+      slow: spec.slow.leechers,
+      'slow-bytes-per-ms': spec.slow.bytesPerMs,
       latency: spec.latencyMs,
       'start-within': spec.startWithinMs,
       ...spec.faults,
@@ -192,7 +199,8 @@ export class SimSwarm {
   }
 
   #node (name: string, info: PeerInfo, manners: Manners, isComplete: boolean): SimNode {
-    const { config, bytesPerMs, checkEvery } = this.spec
+    const { config, checkEvery, slow } = this.spec
+    const bytesPerMs = !info.isOrigin && this.nodes.size - this.spec.origins < slow.leechers ? slow.bytesPerMs : this.spec.bytesPerMs
     const host = this.network.host(name, bytesPerMs, bytesPerMs)
     const infoHash = parseInfoHash(createHash('sha1').update('the blob').digest('hex'))
     const node = new SimNode(this.#world, host, { info, infoHash, lengths: this.#lengths, config, manners, isComplete, checkEvery })

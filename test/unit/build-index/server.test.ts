@@ -5,7 +5,7 @@ import { TagIndex } from '../../../runtime/build-index/tag-index.js'
 import { type Digest, digestOf } from '../../../runtime/core/digest.js'
 import { AppError } from '../../../runtime/core/errors.js'
 import { noLog } from '../../../runtime/observe/log.js'
-import { bytesOf, fakeRequest } from '../../support/fake-request.js'
+import { bytesOf, fakeRequest } from '../../support/registry/fake-request.js'
 
 const DIGEST = digestOf('manifest')
 const PLAIN = 'text/plain; charset=utf-8'

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { formatChunkRange, parseChunkRange, parseInclusiveRange, parseRange, rangeReply } from '../../../net/http/range.js'
 import { isAppError, messageOf } from '../../../runtime/core/errors.js'
-import { fakeRequest } from '../../support/fake-request.js'
+import { fakeRequest } from '../../support/registry/fake-request.js'
 
 function errorOf (run: () => unknown): unknown {
   try {

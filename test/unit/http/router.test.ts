@@ -11,7 +11,7 @@ import { type Answered, createRouter, decodePath, type Router } from '../../../n
 import { listen } from '../../../net/http/uws.js'
 import { AppError } from '../../../runtime/core/errors.js'
 import { type Logger, noLog } from '../../../runtime/observe/log.js'
-import { bytesOf, fakeRequest } from '../../support/fake-request.js'
+import { bytesOf, fakeRequest } from '../../support/registry/fake-request.js'
 import { must } from '../../support/must.js'
 import { exchange } from '../../support/byte-client.js'
 

@@ -8,7 +8,7 @@ import { MetaInfo } from '../../../runtime/core/metainfo.js'
 import { type PeerInfo } from '../../../runtime/core/peer.js'
 import { noLog } from '../../../runtime/observe/log.js'
 import { createTrackerHandler } from '../../../runtime/tracker/server.js'
-import { bytesOf, fakeRequest } from '../../support/fake-request.js'
+import { bytesOf, fakeRequest } from '../../support/registry/fake-request.js'
 
 const DIGEST = digestOf('blob')
 const HASH = 'bd0cf4b9dd85d372bcb5ca5bb3ba752af0ea3e5d'
@@ -123,8 +123,8 @@ t.test('metainfo that is not there', async t => {
   for (const [metaInfo, status, text] of [
     [async () => ({ status: 'pending' as const }), 202, 'origin: '],
     [async () => ({ status: 'unknown' as const }), 404, 'origin: '],
-    [failing(new AppError('UNAVAILABLE', 'busy')), 503, 'origin: busy'],
-    [failing(new AppError('INTERNAL', 'broken')), 500, 'origin: broken'],
+    [failing(new AppError('UNAVAILABLE', 'metainfo answered 503: busy', { detail: { status: 503, text: 'busy' } })), 503, 'origin: busy'],
+    [failing(new AppError('UNAVAILABLE', 'metainfo answered 500', { detail: { status: 500, text: '' } })), 500, 'origin: '],
     [failing(new AppError('NETWORK', 'connection refused')), 500, 'connection refused']
   ] as const) t.same(await tracker({ metaInfo }).ask(fakeRequest('GET', path)), { status, type: PLAIN, body: text })
 })

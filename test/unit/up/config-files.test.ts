@@ -60,7 +60,7 @@ t.test('a file says how to run its role alone', async t => {
 
 t.test('the page names what to paste', async t => {
   const dataDir = t.testdir()
-  const page = readyPage({ plan, dataDir, members: writeConfigs(plan, dataDir) }, 1_234)
+  const page = readyPage({ plan, dataDir, members: writeConfigs(plan, dataDir) }, 'oci:/data/sample:latest', 1_234)
   for (const part of [
     '8 processes, ready in 1.2 s',
     '--dest-tls-verify=false', 'podman push --tls-verify=false', 'docker push 127.0.0.1:15000/', 'docker pull 127.0.0.1:16000/',
