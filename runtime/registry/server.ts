@@ -10,7 +10,7 @@ import { listRepositories, listTags } from './listings.js'
 import { ManifestWriter, serveManifest } from './manifests.js'
 import { serveReferrers } from './referrers.js'
 import { type RegistryBackend } from './transfer.js'
-import { UploadService } from './uploads.js'
+import { RegistryUploads } from './uploads.js'
 import { unknownUpload } from './upload-url.js'
 
 /**
@@ -47,13 +47,13 @@ const READ_ONLY = 'this registry is read-only: push to the proxy of this cluster
 const UNDELETABLE = 'this registry does not delete manifests and blobs'
 
 class Routes {
-  readonly #uploads: UploadService | undefined
+  readonly #uploads: RegistryUploads | undefined
   readonly #manifests: ManifestWriter | undefined
 
   constructor (readonly backend: RegistryBackend, log: Logger) {
     const { reads, writes } = backend
     if (writes === undefined) return
-    this.#uploads = new UploadService(reads, writes, log)
+    this.#uploads = new RegistryUploads(reads, writes, log)
     this.#manifests = new ManifestWriter(reads, writes)
   }
 

@@ -18,7 +18,7 @@ import { checkUploadUrl, unknownUpload, uploadLocation } from './upload-url.js'
  * Every chunk is kept whole or not at all: one that breaks off is cut away again, so that the offset a client saw last
  * stays the one to go on from.
  */
-export class UploadService {
+export class RegistryUploads {
   /** Uploads that a request is writing to. */
   readonly #busy = new Set<string>()
 

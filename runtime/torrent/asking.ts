@@ -2,7 +2,6 @@ import { type DispatchConfig } from '../config/sections/scheduler.js'
 import { type Millis } from '../core/clock.js'
 import { type PieceIndex } from '../core/lengths.js'
 import { type Prng } from '../core/prng.js'
-import { type Availability } from './availability.js'
 import { type ActiveConn } from './conn-table.js'
 import { type Download } from './download.js'
 import { type ConnId, type Effect } from './events.js'
@@ -19,8 +18,6 @@ export interface Asking {
   readonly now: Millis
 }
 
-/** Candidates that are looked at before an origin is asked for one. */
-const DRAWS = 8
 /** Pieces asked of an origin before it delivered any. */
 const ORIGIN_PIPELINE_START = 2
 
@@ -87,20 +84,9 @@ function choose (asking: Asking, conn: ActiveConn): PieceIndex | undefined {
   const { open, own, completeAgents } = availability
   if (!conn.has.isFull) return policy(availability.candidatesOf(conn.id), prng, accepts)
   if (!conn.isOrigin) return policy(own, prng, accepts) ?? policy(open, prng, accepts)
-  const share = completeAgents > 0 ? undefined : surest(availability, () => policy(own, prng, accepts))
+  const share = completeAgents > 0 ? undefined : policy(own, prng, accepts)
   if (share !== undefined || open.size === 0) return share
-  if (!restraint.allows(now, originsAreBusy(download, asking.conns), prng)) return undefined
-  return surest(availability, () => policy(open, prng, accepts))
-}
-
-/** Of some candidates the one that we are the most likely to be the only one to fetch. */
-function surest (availability: Availability, draw: () => PieceIndex | undefined): PieceIndex | undefined {
-  let best = draw()
-  for (let i = 1; i < DRAWS && best !== undefined; i++) {
-    const other = draw()
-    if (other !== undefined && availability.affinityTo(other) > availability.affinityTo(best)) best = other
-  }
-  return best
+  return restraint.allows(now, originsAreBusy(download, asking.conns), prng) ? policy(open, prng, accepts) : undefined
 }
 
 /** A peer that has the piece and time for it: an agent rather than an origin, and one that owes us little. */

@@ -54,9 +54,6 @@ export class Availability {
   /** How many connected agents with gaps have the piece. */
   rarityOf (piece: PieceIndex): number { return this.#ranks[piece] ?? 0 }
 
-  /** The more, the fewer leechers anywhere are drawn to the piece more than we are. */
-  affinityTo (piece: PieceIndex): number { return affinity(this.#selfSeed, piece) }
-
   /** The open pieces that the peer has. */
   candidatesOf (conn: ConnId): PieceBuckets { return this.#holder(conn).candidates ?? this.open }
 
@@ -65,6 +62,7 @@ export class Availability {
 
   /** A peer is connected, expected or not. `has` is changed here from now on, and nowhere else. */
   join (conn: ConnId, peer: PeerId, has: Bitfield, isOrigin: boolean): void {
+    assert(this.#holders.get(conn)?.has.isEmpty !== false, 'a connection joins twice')
     if (has.isFull && this.#holders.has(conn)) this.leave(conn)
     const holder: Holder = { has, isOrigin, seed: affinitySeed(peer), candidates: undefined }
     this.#holders.set(conn, holder)
@@ -205,7 +203,7 @@ export class Availability {
 
   #isOwn (piece: PieceIndex): boolean {
     if (this.rarityOf(piece) > 0) return false
-    const ours = this.affinityTo(piece)
+    const ours = affinity(this.#selfSeed, piece)
     for (const { seed, isOrigin, candidates } of this.#holders.values()) {
       if (!isOrigin && candidates !== undefined && affinity(seed, piece) > ours) return false
     }

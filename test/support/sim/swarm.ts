@@ -153,7 +153,8 @@ export class SimSwarm {
       ...spec.liars,
       'open-conns': spec.config.connState.openConnsMax
     }
-    return `see it with: node dist/tools/sim.js --trace ${Object.entries(options).map(([name, value]) => `--${name} ${value}`).join(' ')}`
+    const text = Object.entries(options).map(([name, value]) => `--${name} ${value}`).join(' ')
+    return `see it with: node dist/tools/sim.js --trace ${text}`
   }
 
   /** Lets `forMs` of virtual time pass, or less if a step throws. */
