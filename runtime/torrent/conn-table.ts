@@ -29,7 +29,7 @@ export interface ActiveConn extends ConnBase {
   readonly source: Source
   /** What the peer says it has. While we download it belongs to `Availability`, which keeps its books by it. */
   readonly has: Bitfield
-  /** When a piece last went one way or the other: the idle clock. */
+  /** When a piece last went one way or the other, or the connection began: the idle clock. */
   pieceAt: Millis
   /** When the peer last got on with what it was asked for. */
   progressAt: Millis

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import { type Bitfield } from '../core/bitfield.js'
 import { type Millis } from '../core/clock.js'
 import { type SchedulerConfig } from '../config/sections/scheduler.js'
@@ -52,13 +53,16 @@ export class Torrent {
   get download (): Download | undefined { return this.#phase.name === 'seeding' ? undefined : this.#phase.download }
 
   /** Every piece is stored. */
-  beginVerifying (): Download | undefined {
-    if (this.#phase.name === 'leeching') this.#phase = { name: 'verifying', download: this.#phase.download }
-    return this.download
+  beginVerifying (): void {
+    assert(this.have.isFull && this.#phase.name === 'leeching', 'a torrent with gaps is to be verified')
+    this.#phase = { name: 'verifying', download: this.#phase.download }
   }
 
   /** The whole blob is right. */
-  completed (): void { this.#phase = { name: 'seeding' } }
+  completed (): void {
+    assert(this.have.isFull, 'a torrent with gaps is called complete')
+    this.#phase = { name: 'seeding' }
+  }
 
   /** Some pieces are wrong after all. */
   reopened (): void { if (this.#phase.name === 'verifying') this.#phase = { name: 'leeching', download: this.#phase.download } }
@@ -105,7 +109,7 @@ export class Torrent {
   leastUseful (now: Millis): ActiveConn | undefined {
     let least: ActiveConn | undefined
     for (const conn of this.conns.active.values()) {
-      if (now - Math.max(conn.since, conn.pieceAt) < GIVES_WAY_AFTER_MS || this.#isUseful(conn)) continue
+      if (now - conn.pieceAt < GIVES_WAY_AFTER_MS || this.#isUseful(conn)) continue
       const goesFirst = least === undefined || (conn.isDialled === least.isDialled ? conn.pieceAt < least.pieceAt : least.isDialled)
       if (goesFirst) least = conn
     }

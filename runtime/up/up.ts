@@ -45,9 +45,9 @@ export interface System {
 export async function startSystem (options: SystemOptions): Promise<System> {
   const dataDir = resolve(options.dataDir)
   const plan = await choosePlan(options, dataDir)
-  await checkPorts(portsOf(plan))
   const unlock = lockFolder(dataDir)
   try {
+    await checkPorts(portsOf(plan))
     return await superviseMembers(plan, dataDir, options, unlock)
   } catch (error) {
     unlock()

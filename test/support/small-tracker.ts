@@ -7,12 +7,14 @@ import { type RingConfig, type UpstreamConfig } from '../../runtime/config/types
 /** What the tracker knows of one blob. */
 export interface TrackedBlob {
   readonly metaInfo: MetaInfo
-  /** Answered instead of its metainfo. */
-  text: string | undefined
+  /** Said instead of its metainfo. */
+  reply: { readonly status: number, readonly text: string } | undefined
   /** Handed out first, whoever asks. */
   readonly peers: PeerInfo[]
   /** Those that have announced themselves, by id; handed out to the others. */
   readonly announced: Map<string, PeerInfo>
+  /** Called when somebody wants the metainfo. */
+  onAsked: () => void
 }
 
 const INTERVAL_NS = 100_000_000
@@ -44,7 +46,7 @@ export class SmallTracker {
 
   /** What it knows of this blob, from now on. */
   know (metaInfo: MetaInfo): TrackedBlob {
-    const known = this.#blobs.get(metaInfo.digest) ?? { metaInfo, text: undefined, peers: [], announced: new Map() }
+    const known = this.#blobs.get(metaInfo.digest) ?? { metaInfo, reply: undefined, peers: [], announced: new Map(), onAsked: () => {} }
     this.#blobs.set(metaInfo.digest, known)
     return known
   }
@@ -58,9 +60,12 @@ export class SmallTracker {
 
   #answer ({ method, url = '' }: http.IncomingMessage, body: string, response: http.ServerResponse): string {
     if (method === 'GET' && url === '/health') return 'OK\n'
-    const digest = decodeURIComponent(/\/blobs\/([^/]+)\/metainfo$/.exec(url)?.[1] ?? '')
-    const asked = this.#blobs.get(digest)
-    if (method === 'GET' && asked !== undefined) return asked.text ?? asked.metaInfo.serializeWithDigests()
+    const asked = this.#blobs.get(decodeURIComponent(/\/blobs\/([^/]+)\/metainfo$/.exec(url)?.[1] ?? ''))
+    if (method === 'GET' && asked !== undefined) {
+      response.statusCode = asked.reply?.status ?? 200
+      asked.onAsked()
+      return asked.reply?.text ?? asked.metaInfo.serializeWithDigests()
+    }
     const infoHash = /^\/announce\/([0-9a-f]{40})$/.exec(url)?.[1]
     const announced = [...this.#blobs.values()].find(({ metaInfo }) => metaInfo.infoHash === infoHash)
     if (method === 'POST' && announced !== undefined) return this.#announce(announced, body)

@@ -147,7 +147,7 @@ export async function readAll (swarm: Swarm, { digest }: LabBlob): Promise<Buffe
 /** Waits until the stats are as wanted; every look is a round trip to the swarm's thread. */
 export async function statsWhen (swarm: Swarm, isWanted: (stats: SwarmStats) => boolean): Promise<SwarmStats> {
   let stats = await swarm.stats()
-  await until(async () => isWanted(stats = await swarm.stats()), 1_000_000)
+  await until(async () => isWanted(stats = await swarm.stats()), 100_000)
   return stats
 }
 

@@ -182,7 +182,9 @@ export class SimSwarm {
   get originBlobs (): number { return sum(this.origins.map(node => node.host.bytesSent)) / this.#lengths.totalBytes }
 
   summary (): Record<string, number> {
-    const times = this.leechers.flatMap(node => node.completedAt === undefined ? [] : [node.completedAt - (node.startedAt ?? 0)]).sort((a, b) => a - b)
+    const times = this.leechers
+      .flatMap(({ completedAt, startedAt }) => completedAt === undefined ? [] : [completedAt - (startedAt ?? 0)])
+      .sort((a, b) => a - b)
     const idealMs = this.#lengths.totalBytes / this.spec.bytesPerMs
     const at = (quantile: number): number => Math.round(times[Math.min(times.length - 1, Math.floor(quantile * times.length))] ?? NaN)
     return {

@@ -56,7 +56,15 @@ function agent () {
     },
     blacklist: async () => state.blacklist,
     stats: async () => ({
-      torrents: 1, conns: 2, bytesFromOrigins: 3, bytesFromAgents: 4, bytesServed: 5, duplicateBytes: 0, corruptPieces: 0, peersCutOff: 0, slotsLeased: 0
+      torrents: 1,
+      conns: 2,
+      bytesFromOrigins: 3,
+      bytesFromAgents: 4,
+      bytesServed: 5,
+      duplicateBytes: 0,
+      corruptPieces: 0,
+      peersCutOff: 0,
+      slotsLeased: 0
     })
   }
   const metaInfo = async (namespace: string, digest: Digest): Promise<MetaInfoAnswer> => {

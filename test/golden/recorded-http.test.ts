@@ -1,0 +1,78 @@
+import { readFileSync } from 'node:fs'
+import t from 'tap'
+import { idToJson } from '../../runtime/core/id-bytes.js'
+import { makePeerId } from '../../runtime/core/peer-id.js'
+import { startLocalCluster } from '../support/local-cluster.js'
+import { type Comparable, readRecording, recordedAnswer, Replay, withBody } from '../support/replay.js'
+import { type Change, INTENDED, MISSING } from './intended-differences.js'
+
+/*
+ * Every exchange that was recorded from a cluster of the reference, sent in the same order to a cluster of ours. An answer
+ * equals the recorded one, or what the table of intended differences makes of it, or is about something that the table
+ * says is missing. An entry of the table that nothing needs any more fails as well.
+ */
+
+const RECORDING = readRecording(new URL('./vectors/http.json', import.meta.url))
+const PIECE_BYTES = 65_536
+
+t.test('what the reference answered', async t => {
+  const cluster = await startLocalCluster(t, { pieceBytes: PIECE_BYTES, sleep: async () => {} })
+  const { origin, originPeer, tracker, buildIndex, proxy: [proxy, proxyserver], agentServer, agentRegistry } = cluster
+  const replay = new Replay(RECORDING, {
+    // The recorded `proxyserver` is a second registry port, not the server port.
+    ports: { origin, tracker, buildindex: buildIndex, proxy, proxyserver, agent: agentServer, agentreg: agentRegistry },
+    names: [
+      [`127.0.0.1:${origin}`, '127.0.0.1:15100'],
+      [`"port":${originPeer}`, '"port":15101'],
+      [peerIdText(originPeer), peerIdText(15101)],
+      [`127.0.0.1:${agentRegistry}`, '127.0.0.1:16000'],
+      [`127.0.0.1%3A${agentRegistry}`, '127.0.0.1%3A16000']
+    ]
+  })
+  for (const step of RECORDING.steps) {
+    const recorded = recordedAnswer(step)
+    const missing = MISSING.find(({ steps }) => steps.includes(step.id))
+    if (missing === undefined) {
+      const expected = changesOf(step.id).reduce(changed, recorded)
+      t.same(await replay.play(step, expected), expected, step.id)
+    } else if (step.role !== 'testfs') {
+      t.equal((await replay.play(step, recorded)).status, 404, `${step.id}: there are no ${missing.what}`)
+    }
+  }
+})
+
+t.test('the table is about recorded exchanges, and each entry changes something', async t => {
+  const byId = new Map(RECORDING.steps.map(step => [step.id, step]))
+  for (const { steps } of MISSING) for (const id of steps) t.ok(byId.has(id), `${id} was recorded`)
+  for (const { steps } of INTENDED) {
+    for (const id of Object.keys(steps)) {
+      const step = byId.get(id)
+      t.ok(step !== undefined, `${id} was recorded`)
+      if (step === undefined) continue
+      changesOf(id).reduce((before, change) => {
+        const after = changed(before, change)
+        t.notSame(after, before, `${id} is changed`)
+        return after
+      }, recordedAnswer(step))
+    }
+  }
+})
+
+t.test('docs/migration.md has every row of the table', async t => {
+  const page = readFileSync(new URL('../../../docs/migration.md', import.meta.url), 'utf8')
+  for (const { kraken, ours, why } of INTENDED) {
+    const row = `| ${[kraken, ours, why].join(' | ')} |`.replace('|  |', '| |')
+    t.ok(page.includes(`\n${row}\n`), row)
+  }
+})
+
+function changesOf (id: string): Change[] { return INTENDED.flatMap(({ steps }) => steps[id] ?? []) }
+
+function changed (before: Comparable, { status, headers = {}, body }: Change): Comparable {
+  const kept = Object.entries({ ...before.headers, ...headers }).flatMap(([name, value]) => value === undefined ? [] : [[name, value] as const])
+  const answer = { status: status ?? before.status, headers: Object.fromEntries(kept), body: before.body }
+  if (body === undefined) return answer
+  return headers['content-length'] === undefined ? withBody(answer, body) : { ...answer, body }
+}
+
+function peerIdText (port: number): string { return idToJson(makePeerId('addr_hash', '127.0.0.1', port)).join(',') }
