@@ -8,6 +8,9 @@ export const agentApi = {
   download: route('GET', '/namespace/{namespace}/blobs/{digest}'),
   stat: route('HEAD', '/namespace/{namespace}/blobs/{digest}'),
   deleteBlob: route('DELETE', '/blobs/{digest}'),
+  preload: route('GET', '/preload/tags/{tag}'),
+  /** Ours: the same, with the method of something that has an effect. */
+  postPreload: route('POST', '/preload/tags/{tag}'),
   blacklist: route('GET', '/x/blacklist'),
   /** Ours: what the peer thread counted since the start. */
   stats: route('GET', '/x/stats')

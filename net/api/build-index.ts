@@ -10,5 +10,7 @@ export const buildIndexApi = {
   repositoryTags: route('GET', '/repositories/{repo}/tags'),
   list: route('GET', '/list/*'),
   origin: route('GET', '/origin'),
-  putDuplicate: route('PUT', '/internal/duplicate/tags/{tag}/digest/{digest}')
+  putDuplicate: route('PUT', '/internal/duplicate/tags/{tag}/digest/{digest}'),
+  replicate: route('POST', '/remotes/tags/{tag}'),
+  replicateDuplicate: route('POST', '/internal/duplicate/remotes/tags/{tag}/digest/{digest}')
 } as const

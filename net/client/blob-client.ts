@@ -130,6 +130,19 @@ class ClusterBlobClient implements BlobClient {
     throw allFailed(`the metainfo of ${digest}`, failures)
   }
 
+  async prefetch (namespace: string, digest: Digest, options?: CallOptions): Promise<void> {
+    const failures: unknown[] = []
+    for (const owner of await this.#owners(digest, options)) {
+      try {
+        return await owner.prefetch(namespace, digest, options)
+      } catch (error) {
+        if (isAppError(error, 'CANCELLED') || isAppError(error, 'BLOB_UNKNOWN')) throw error
+        failures.push(error)
+      }
+    }
+    throw allFailed(`the prefetch of ${digest}`, failures)
+  }
+
   async owners (digest: Digest, options?: CallOptions): Promise<PeerContext[]> {
     const owners = await this.#owners(digest, options)
     const answers = await Promise.allSettled(owners.map(async owner => await owner.peerContext(options)))

@@ -36,6 +36,8 @@ export interface BlobClient {
   /** Start, chunks, commit on the first owner that works; 409 anywhere is success. @throws DIGEST_MISMATCH */
   upload (namespace: string, digest: Digest, content: BlobContent, options?: CallOptions): Promise<void>
   metaInfo (namespace: string, digest: Digest, options?: CallOptions): Promise<MetaInfoAnswer>
+  /** Resolves when an owner has the blob or has begun to fetch it. @throws BLOB_UNKNOWN */
+  prefetch (namespace: string, digest: Digest, options?: CallOptions): Promise<void>
   /** Peer contexts of the owners that answer. */
   owners (digest: Digest, options?: CallOptions): Promise<PeerContext[]>
   checkReadiness (options?: CallOptions): Promise<void>

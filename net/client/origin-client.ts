@@ -14,6 +14,7 @@ import { type Sleep, systemSleep } from './upstream.js'
 const SHORT_MS = 5_000
 const LOOKUP_MS = 15_000
 const DELETE_MS = 60_000
+const PREFETCH_MS = 60_000
 /** About eight million pieces. */
 export const METAINFO_BYTES_MAX = 64 * 1024 * 1024
 /** More owners than any ring has replicas. */
@@ -94,6 +95,13 @@ export class HttpOriginClient implements OriginClient {
     if (answer.status === 404) return false
     if (answer.status !== 202 && answer.status !== 200) throw refusal(this.#what('deletion', digest), answer)
     return true
+  }
+
+  /** Resolves when the origin has the blob or has begun to fetch it. @throws AppError BLOB_UNKNOWN */
+  async prefetch (namespace: string, digest: Digest, options: CallOptions = {}): Promise<void> {
+    const path = pathOf(originApi.prefetch, { namespace, digest })
+    const answer = await this.http.call({ method: 'POST', address: this.address, path, timeoutMs: PREFETCH_MS, signal: options.signal })
+    if (answer.status !== 200 && answer.status !== 202) throw refusal(this.#what('prefetch', digest), answer)
   }
 
   /** The answer to a GET of the blob, whatever its status; `range` is what to put into a Range header. */

@@ -12,6 +12,7 @@ import { type Logger } from '../observe/log.js'
 import { createRegistry } from '../registry/server.js'
 import { CasStore } from '../store/cas.js'
 import { AgentHealth } from './health.js'
+import { Preloader } from './preload.js'
 import { createAgentRegistry, createAgentServer } from './server.js'
 import { AgentTransfer } from './transfer.js'
 
@@ -69,9 +70,11 @@ export async function startAgent (config: AgentConfig, log: Logger): Promise<Run
       servers.push(server)
       return server.port
     }
+    const registryPort = await serve(registry, config.registryPort)
+    const preloader = new Preloader({ docker: config.docker, registryAddress: `127.0.0.1:${registryPort}`, log })
     const ports = {
-      'agent-registry-port': await serve(registry, config.registryPort),
-      'agent-server-port': await serve(createAgentServer({ reads, swarm, tags, health, log }), config.serverPort),
+      'agent-registry-port': registryPort,
+      'agent-server-port': await serve(createAgentServer({ reads, swarm, tags, health, preloader, log }), config.serverPort),
       'peer-port': swarm.port
     }
     log.info({ ...ports, peerId: swarm.peerId }, 'agent started')

@@ -1,9 +1,10 @@
 import { type TagClient } from '../../net/client/clients.js'
 import { agentApi } from '../../net/api/agent.js'
+import { withDebug } from '../../net/http/debug.js'
 import { type Handler, type HttpRequest, type Reply } from '../../net/http/engine.js'
 import { statusOf } from '../../net/http/errors.js'
 import { json, ok, text, TEXT_TYPE } from '../../net/http/reply.js'
-import { createRouter } from '../../net/http/router.js'
+import { createRouter, type RouteHandler } from '../../net/http/router.js'
 import { type SwarmCalls, type SwarmStats } from '../../workers/jobs.js'
 import { type Digest, digestFromHex, parseDigest, parseDigestHex } from '../core/digest.js'
 import { AppError, isAppError, messageOf } from '../core/errors.js'
@@ -13,6 +14,7 @@ import { serveBlob } from '../registry/blobs.js'
 import { isOutage, RETRY_AFTER } from '../registry/errors.js'
 import { type RegistryReads } from '../registry/transfer.js'
 import { type AgentHealth } from './health.js'
+import { type Preloader } from './preload.js'
 
 /** What the agent server needs of the swarm. */
 export interface SwarmControl {
@@ -26,11 +28,12 @@ export interface AgentServerOptions {
   readonly swarm: SwarmControl
   readonly tags: Pick<TagClient, 'get'>
   readonly health: AgentHealth
+  readonly preloader: Pick<Preloader, 'preload'>
   readonly log: Logger
 }
 
 /** The agent's own API (http-api specification 3.1). */
-export function createAgentServer ({ reads, swarm, tags, health, log }: AgentServerOptions): Handler {
+export function createAgentServer ({ reads, swarm, tags, health, preloader, log }: AgentServerOptions): Handler {
   const download = async (request: HttpRequest, params: { namespace: string, digest: string }): Promise<Reply> => {
     const digest = digestParameter(params.digest)
     try {
@@ -39,7 +42,9 @@ export function createAgentServer ({ reads, swarm, tags, health, log }: AgentSer
       return downloadFailure(error, request, log)
     }
   }
-  const router = createRouter({ component: 'agent', misses: 'not-found', log })
+  const preload: RouteHandler<typeof agentApi.preload.path> = async ({ signal }, { tag }, query) =>
+    await preloader.preload(tag, query.get('runtime') ?? '', signal)
+  const router = withDebug(createRouter({ component: 'agent', misses: 'not-found', log }))
     .on(agentApi.health, async () => await health.live())
     .on(agentApi.readiness, async () => await health.ready())
     .on(agentApi.getTag, async (request, { tag }) => {
@@ -56,6 +61,8 @@ export function createAgentServer ({ reads, swarm, tags, health, log }: AgentSer
       })
       return ok()
     })
+    .on(agentApi.preload, preload)
+    .on(agentApi.postPreload, preload)
     .on(agentApi.blacklist, async () => json(blacklistJson(await swarm.blacklist()), { type: TEXT_TYPE, newline: true }))
     .on(agentApi.stats, async () => json(await swarm.stats(), { newline: true }))
   return router.handle

@@ -1,10 +1,11 @@
+import { withDebug } from '../../net/http/debug.js'
 import { type Handler, type HttpRequest, type Reply } from '../../net/http/engine.js'
 import { json, ok, text, TEXT_TYPE } from '../../net/http/reply.js'
 import { createRouter } from '../../net/http/router.js'
 import { buildIndexApi } from '../../net/api/build-index.js'
 import { parseDigest, type Digest } from '../core/digest.js'
 import { AppError, messageOf } from '../core/errors.js'
-import { isRecord, parseFirstJson } from '../core/json.js'
+import { field, isRecord, parseFirstJson } from '../core/json.js'
 import { type Logger } from '../observe/log.js'
 import { nextQuery, parseListQuery } from './list-query.js'
 import { checkTag } from './tag-name.js'
@@ -19,6 +20,8 @@ export interface BuildIndexService {
   put (tag: string, digest: Digest, signal: AbortSignal): Promise<void>
   /** Points the tag at `digest` because another build-index, which has checked it, says so. */
   putDuplicate (tag: string, digest: Digest): Promise<void>
+  /** Sees to it that the tag is where else it has to be; false if there is no such tag. */
+  replicate (tag: string, signal: AbortSignal): Promise<boolean>
   get (tag: string): Promise<Digest | undefined>
   page (prefix: string, query: PageQuery): Page
   /** `host:port` of the origins, as other clusters reach them. */
@@ -29,7 +32,7 @@ export interface BuildIndexService {
 /** The HTTP surface of the build-index (http-api specification 7). */
 export function createBuildIndexHandler (service: BuildIndexService, log: Logger): Handler {
   const site: Site = { service, log }
-  const router = createRouter({ component: 'build-index', misses: 'method-not-allowed', log })
+  const router = withDebug(createRouter({ component: 'build-index', misses: 'method-not-allowed', log }))
   router.on(buildIndexApi.health, () => text('OK\n'))
   router.on(buildIndexApi.readiness, async request => readiness(service, request))
   router.on(buildIndexApi.putTag, async (request, params, query) => putTag(site, request, params, query))
@@ -37,6 +40,8 @@ export function createBuildIndexHandler (service: BuildIndexService, log: Logger
   router.on(buildIndexApi.getTag, async (_, { tag }) => getTag(site, tag))
   // The reference's front layer asks for the tag itself here, and remote replication depends on it (2.4).
   router.on(buildIndexApi.hasTag, async (_, { tag }) => getTag(site, tag))
+  router.on(buildIndexApi.replicate, async (request, { tag }) => replicate(site, request, tag))
+  router.on(buildIndexApi.replicateDuplicate, async (request, params) => replicateDuplicate(site, request, params))
   router.on(buildIndexApi.repositoryTags, (request, { repo }, query) => listRepository(service, request, repo, query))
   router.on(buildIndexApi.list, (request, params, query) => list(service, request, params['*'], query))
   router.on(buildIndexApi.origin, () => text(service.originAddress))
@@ -70,6 +75,22 @@ async function putDuplicate ({ service, log }: Site, { body }: HttpRequest, para
     const message = parseFirstJson(Buffer.from(bytes).toString(), 'decode body')
     if (!isRecord(message) && message !== null) throw new AppError('BODY_INVALID', 'decode body: expected an object such as {"delay":0}')
     await service.putDuplicate(tag, digest)
+    return ok()
+  })
+}
+
+async function replicate ({ service, log }: Site, { signal }: HttpRequest, tag: string): Promise<Reply> {
+  checkTag(tag)
+  return orFailure(log.child({ tag }), '', async () => await service.replicate(tag, signal) ? ok() : { status: 404 })
+}
+
+/** Another build-index asks to replicate later what it has asked its own remotes for. Here no tag has remotes (7.2). */
+async function replicateDuplicate ({ log }: Site, { body }: HttpRequest, params: TagParams): Promise<Reply> {
+  const tag = checkTag(params.tag)
+  const bytes = await body.bytes(BODY_BYTES_MAX)
+  return orFailure(log.child({ tag }), '', async () => {
+    targetOf(params)
+    checkReplication(parseFirstJson(Buffer.from(bytes).toString(), 'decode body'))
     return ok()
   })
 }
@@ -119,6 +140,14 @@ function targetOf (params: TagParams): { tag: string, digest: Digest } {
   } catch (cause) {
     throw new AppError('DIGEST_INVALID', `parse digest: ${messageOf(cause)}`, { cause })
   }
+}
+
+/** `{"dependencies":["sha256:..."]|null,"delay":<ns>}`, in any case. @throws AppError BODY_INVALID, DIGEST_INVALID */
+function checkReplication (message: unknown): void {
+  if (!isRecord(message) && message !== null) throw new AppError('BODY_INVALID', 'decode body: expected an object such as {"dependencies":null,"delay":0}')
+  const dependencies = field(message, 'dependencies') ?? []
+  if (!Array.isArray(dependencies)) throw new AppError('BODY_INVALID', 'decode body: dependencies must be a list of digests')
+  for (const dependency of dependencies) parseDigest(String(dependency))
 }
 
 const BOOLEANS = ['1', 't', 'T', 'TRUE', 'true', 'True', '0', 'f', 'F', 'FALSE', 'false', 'False']

@@ -31,6 +31,14 @@ export class TagService implements BuildIndexService {
 
   async putDuplicate (tag: string, digest: Digest): Promise<void> { await this.options.tags.put(tag, digest) }
 
+  /** No tag has remotes, so that it has all it needs is all there is to see to (http-api specification 7.2). */
+  async replicate (tag: string, signal: AbortSignal): Promise<boolean> {
+    const digest = await this.options.tags.get(tag)
+    if (digest === undefined) return false
+    await this.options.dependencies.resolve(tag, digest, { signal })
+    return true
+  }
+
   async get (tag: string): Promise<Digest | undefined> { return this.options.tags.get(tag) }
 
   page (prefix: string, query: PageQuery): Page { return this.options.tags.page(prefix, query) }

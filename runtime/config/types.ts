@@ -1,8 +1,10 @@
 import { type PeerIdPolicy } from '../core/peer-id.js'
+import { type DockerConfig } from './sections/container-runtime.js'
 import { type HealthConfig } from './sections/healthcheck.js'
 import { type CasConfig } from './sections/store.js'
 import { type HostsConfig } from './sections/hosts.js'
 import { type MemoryConfig } from './sections/memory.js'
+import { type PrefetchConfig } from './sections/prefetch.js'
 import { type PieceLengthConfig } from './sections/metainfogen.js'
 import { type RingConfig } from './sections/hashring.js'
 import { type SchedulerConfig } from './sections/scheduler.js'
@@ -16,7 +18,8 @@ import { type UpstreamConfig } from './sections/upstream.js'
  */
 
 export type {
-  CasConfig, HealthConfig, HostsConfig, MemoryConfig, OriginStoreConfig, PieceLengthConfig, RingConfig, SchedulerConfig, TagTypeConfig, UpstreamConfig
+  CasConfig, DockerConfig, HealthConfig, HostsConfig, MemoryConfig, OriginStoreConfig, PieceLengthConfig, PrefetchConfig, RingConfig,
+  SchedulerConfig, TagTypeConfig, UpstreamConfig
 }
 
 export interface AgentConfig {
@@ -31,6 +34,7 @@ export interface AgentConfig {
   readonly peerIdPolicy: PeerIdPolicy
   readonly tracker: UpstreamConfig & { readonly ring: RingConfig }
   readonly buildIndex: UpstreamConfig
+  readonly docker: DockerConfig
   readonly memory: MemoryConfig
 }
 
@@ -79,5 +83,6 @@ export interface ProxyConfig {
   readonly castore: CasConfig
   readonly origin: UpstreamConfig
   readonly buildIndex: UpstreamConfig
+  readonly prefetch: PrefetchConfig
   readonly memory: MemoryConfig
 }

@@ -6,7 +6,7 @@ import { type Digest, hexOf } from '../core/digest.js'
 import { AppError } from '../core/errors.js'
 import { MetaInfo, PIECE_BYTES_MAX } from '../core/metainfo.js'
 import { type Logger } from '../observe/log.js'
-import { type BlobFile, type CasStore } from '../store/cas.js'
+import { type BlobFile, type BlobStat, type CasStore } from '../store/cas.js'
 import { KeyedLock } from '../store/keyed-lock.js'
 import { pieceBytesFor } from '../store/piece-length.js'
 
@@ -41,6 +41,19 @@ export class Blobs {
 
   /** Whether the blob is here and good. */
   async has (digest: Digest): Promise<boolean> { return await this.sizeOf(digest) !== undefined }
+
+  /** The blob's file as it lies there, without a closer look. */
+  async stat (digest: Digest): Promise<BlobStat | undefined> { return await this.options.store.stat(digest) }
+
+  /** Unix milliseconds of the last access, exact to 5 minutes; undefined if there was none. */
+  async lastAccessMs (digest: Digest): Promise<number | undefined> { return await this.options.store.lastAccessMs(digest) }
+
+  async isPersisted (digest: Digest): Promise<boolean> { return await this.options.store.isPersisted(digest) }
+
+  /** Lifts the mark that forbids deletion, if there is one. */
+  async release (digest: Digest): Promise<void> {
+    await this.lock.run(digest, async () => { if (await this.isPersisted(digest)) await this.options.store.setPersisted(digest, false) })
+  }
 
   /** Whether there is a file for the blob, without a closer look; for those who hold its lock. */
   async isStored (digest: Digest): Promise<boolean> { return await this.options.store.has(digest) }

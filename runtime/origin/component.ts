@@ -1,3 +1,4 @@
+import { statfs } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { type BlobStream } from '../../net/client/clients.js'
 import { resolveHosts } from '../../net/client/hosts.js'
@@ -22,6 +23,7 @@ import { seededPrng } from '../core/prng.js'
 import { type Logger } from '../observe/log.js'
 import { CasStore } from '../store/cas.js'
 import { Blobs } from './blobs.js'
+import { Cleanup, type DiskUsage } from './cleanup.js'
 import { clearLeftovers } from './leftovers.js'
 import { type Backend, type Replica } from './ports.js'
 import { Pushes } from './pushes.js'
@@ -43,6 +45,7 @@ const HASH_THREADS_MAX = 2
  *              |       +--------> replication -+
  *              +--> blobs ------> store, pool  +-----> other origins
  *              +--> refresh --> pushes         |
+ *              +--> cleanup --> blobs          |
  *                                 repair ------+
  *
  * @throws AppError CONFIG_INVALID if this host is no member of its cluster; UNAVAILABLE if a port is taken; STORAGE
@@ -101,6 +104,15 @@ function wire ({ config, log, backend, store, pool, uploads, swarm, http, placem
   const keep = async (digest: Digest, stream: BlobStream): Promise<void> => { await pushes.store(digest, stream) }
   const refresh = new Refresh({ ...copying, backend, clock, store: keep, onLanded: remember })
 
+  const cleanup = new Cleanup({
+    blobs,
+    placement,
+    bringToOwners: async (digest, signal) => { await repair.bringNow(digest, signal) },
+    usage: async () => await diskUsage(castore.cacheDir),
+    clock,
+    log
+  })
+
   repair.start()
   tasks.run('clear leftovers', async signal => {
     const count = await clearLeftovers(castore.cacheDir, clock, signal)
@@ -108,7 +120,12 @@ function wire ({ config, log, backend, store, pool, uploads, swarm, http, placem
   })
   const peer = { ip: peerIp, port: swarm.port, id: swarm.peerId, zone, cluster, isOrigin: true }
   const checkReady = async (): Promise<void> => { await swarm.probe({ signal: AbortSignal.timeout(scheduler.probeTimeoutMs) }) }
-  return originRouter({ blobs, pushes, refresh, placement, backend, peer, checkReady }, { log })
+  return originRouter({ blobs, pushes, refresh, cleanup, placement, backend, peer, checkReady }, { log })
+}
+
+async function diskUsage (dir: string): Promise<DiskUsage> {
+  const { bsize, blocks, bfree } = await statfs(dir)
+  return { usedBytes: (blocks - bfree) * bsize, totalBytes: blocks * bsize }
 }
 
 async function startUploads ({ castore, memory, pieceLengths }: OriginConfig, undos: UndoList): Promise<Uploads> {

@@ -13,6 +13,8 @@ const REMEMBERED_MAX = 10_000
 const WORKERS = 2
 /** Pause of a worker after a blob that a scan brought up, so that scanning stays in the background. */
 const SCAN_PAUSE_MS = 5
+/** Counts as an attempt at which nothing is left to others. */
+const LATE = 1
 const RETRY_MIN_MS = 5_000
 const RETRY_MAX_MS = 300_000
 /** Any namespace does for a question about local blobs; this one has no backend anywhere. */
@@ -69,6 +71,9 @@ export class Repair {
 
   /** The blob may lack a copy at one of its owners: look after it soon. */
   remember (digest: Digest): void { this.#remember(digest, 0, RETRY_MIN_MS) }
+
+  /** Sees to it now that every other owner has the blob. @throws AppError of an owner that cannot be brought to */
+  async bringNow (digest: Digest, signal: AbortSignal): Promise<void> { await this.#bringToOwners(digest, LATE, signal) }
 
   /** Compare all local blobs with what their owners have; a comparison that is under way starts over when it ends. */
   compareAll (): void {

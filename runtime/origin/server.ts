@@ -1,19 +1,22 @@
 import { LOCATIONS_HEADER, originApi, PIECE_DIGESTS_HEADER } from '../../net/api/origin.js'
 import { type Route } from '../../net/api/route.js'
+import { withDebug } from '../../net/http/debug.js'
 import { type HttpRequest, type Reply } from '../../net/http/engine.js'
 import { statusOf } from '../../net/http/errors.js'
 import { fileBody } from '../../net/http/file-body.js'
 import { parseChunkRange, rangeReply } from '../../net/http/range.js'
 import { json, ok, text, TEXT_TYPE } from '../../net/http/reply.js'
 import { createRouter, type RouteHandler, type Router, type RouterOptions } from '../../net/http/router.js'
-import { type Digest, parseDigest } from '../core/digest.js'
+import { type Digest } from '../core/digest.js'
 import { AppError, isAppError, messageOf } from '../core/errors.js'
 import { field, isRecord, parseFirstJson } from '../core/json.js'
 import { type PeerContext, peerContextToJson } from '../core/peer.js'
 import { type Blobs } from './blobs.js'
-import { readGoBool, readGoInt } from './go-text.js'
+import { type Cleanup } from './cleanup.js'
+import { readGoInt } from './go-text.js'
+import { digestParam, hoursParam, localParam, respectParam, sizeHintOf, targetParam } from './parameters.js'
 import { type Backend, type Placement } from './ports.js'
-import { BLOB_BYTES_MAX, type Pushes } from './pushes.js'
+import { type Pushes } from './pushes.js'
 import { type Refresh } from './refresh.js'
 
 const BLOB_TYPE = 'application/octet-stream-v1'
@@ -25,6 +28,7 @@ export interface OriginServices {
   readonly blobs: Blobs
   readonly pushes: Pushes
   readonly refresh: Refresh
+  readonly cleanup: Pick<Cleanup, 'deleteOld' | 'deleteDownTo'>
   readonly placement: Placement
   readonly backend: Backend | undefined
   /** What is told of us to trackers. */
@@ -35,8 +39,8 @@ export interface OriginServices {
 
 /** The blob server (http-api specification 5): each route is one call on a service. */
 export function originRouter (services: OriginServices, options: Omit<RouterOptions, 'component' | 'misses'>): Router {
-  const { blobs, pushes, refresh, placement, backend, peer, checkReady } = services
-  const router = createRouter({ ...options, component: 'blobserver', misses: 'not-found' })
+  const { blobs, pushes, refresh, cleanup, placement, backend, peer, checkReady } = services
+  const router = withDebug(createRouter({ ...options, component: 'blobserver', misses: 'not-found' }))
 
   const on = <const Path extends string>(route: Route<Path>, handler: RouteHandler<Path>): void => {
     router.on(route, async (request, params, query) => {
@@ -94,6 +98,10 @@ export function originRouter (services: OriginServices, options: Omit<RouterOpti
     const { path, sizeBytes } = file
     return rangeReply({ request, sizeBytes, headers: { 'Content-Type': BLOB_TYPE }, body: range => fileBody(path, range.offset, range.lengthBytes) })
   })
+  on(originApi.prefetch, async (_, { namespace, digest }) => {
+    const target = digestParam(digest)
+    return await blobs.has(target) ? ok() : await fetchMissing(namespace, target)
+  })
   on(originApi.stat, async (_, { namespace, digest }, query) => {
     const target = digestParam(digest)
     const isLocal = localParam(query)
@@ -113,6 +121,14 @@ export function originRouter (services: OriginServices, options: Omit<RouterOpti
     await blobs.overwriteMetaInfo(target, pieceBytes.value).catch((error: unknown) => { throw asInternal(error) })
     return ok()
   })
+  on(originApi.forceCleanup, async ({ signal }, _, query) => {
+    const { deleted, errors } = await cleanup.deleteOld(hoursParam(query) * 3_600_000, signal)
+    return json({ deleted: orNull(deleted), errors: orNull(errors) }, { newline: true, type: TEXT_TYPE })
+  })
+  on(originApi.forceCleanupToTarget, async ({ signal }, _, query) => {
+    const percent = await cleanup.deleteDownTo(targetParam(query), respectParam(query), signal)
+    return json({ new_util: percent }, { newline: true, type: TEXT_TYPE })
+  })
   on(originApi.deleteBlob, async (_, { digest }) => {
     const isDeleted = await blobs.delete(digestParam(digest)).catch((error: unknown) => { throw asInternal(error) })
     return { status: isDeleted ? 202 : 404 }
@@ -120,27 +136,8 @@ export function originRouter (services: OriginServices, options: Omit<RouterOpti
   return router
 }
 
-function digestParam (param: string): Digest {
-  try {
-    return parseDigest(param)
-  } catch (error) {
-    if (!isAppError(error)) throw error
-    throw new AppError(error.code, `parse digest: ${error.message}`, { cause: error })
-  }
-}
-
-/** The size that the client expects to send; it is a hint, so anything that is no size is as good as none. */
-function sizeHintOf (query: URLSearchParams): number | undefined {
-  const read = readGoInt(query.get('size') ?? '')
-  return 'value' in read && read.value >= 0 && read.value <= BLOB_BYTES_MAX ? read.value : undefined
-}
-
-function localParam (query: URLSearchParams): boolean {
-  const param = query.get('local') ?? ''
-  const read = readGoBool(param === '' ? 'false' : param)
-  if ('fault' in read) throw new AppError('INTERNAL', `parse arg \`local\` as bool: ${read.fault}`)
-  return read.value
-}
+/** Go writes an empty list as `null`. */
+function orNull (list: readonly string[]): readonly string[] | null { return list.length === 0 ? null : list }
 
 /** `{"Delay":<ns>}`. Nothing is written back here yet, so the delay is only checked. @throws AppError INTERNAL */
 function checkDuplicateBody (bytes: Uint8Array): void {

@@ -12,13 +12,17 @@ import { type Logger } from '../observe/log.js'
 import { createRegistry } from '../registry/server.js'
 import { CasStore } from '../store/cas.js'
 import { Preheater } from './notifications.js'
+import { Prefetcher } from './prefetch.js'
+import { RateLimit } from './rate-limit.js'
 import { createProxyServer } from './server.js'
 import { ProxyTransfer } from './transfer.js'
 
 /** The largest request body, as with the reference's front (http-api specification 2.1). A layer may come in several. */
 const BODY_BYTES_MAX = 10 * 2 ** 30
-/** The server port takes notifications only. */
+/** The server port takes small bodies only. */
 const SERVER_BODY_BYTES_MAX = 8 * 1024 * 1024
+/** For each client address, as with the reference's front (2.1). */
+const LIMIT = { perSecond: 100, burst: 20 }
 /** How long running requests may go on when the proxy stops. */
 const DRAIN_MS = 5_000
 
@@ -30,6 +34,7 @@ const DRAIN_MS = 5_000
  *                  |                      |   +-----> build-indexes  tags
  *                  |                      +-> uploads (thread)       chunks until the origins have the blob
  *     server-port  +->  notifications --> preheater --> origins
+ *                  +->  prefetches ----> prefetcher --> origins
  *
  * @throws AppError UNAVAILABLE if a port is taken; CONFIG_INVALID, STORAGE
  */
@@ -60,8 +65,11 @@ export async function startProxy (config: ProxyConfig, log: Logger): Promise<Run
     await transfer.clearStaged()
     const preheater = new Preheater({ origins, log, sleep: systemSleep })
     undo.add('preheater', async () => await preheater.close())
-    const own = { preheater, buildIndex: tags, origins, log }
-    const site = createProxyServer({ ...own, registry: createRegistry({ reads: transfer, writes: transfer }, { log }) })
+    const prefetcher = new Prefetcher({ origins, tags, sizes: config.prefetch, log })
+    undo.add('prefetcher', async () => prefetcher.close())
+    const own = { preheater, prefetcher, buildIndex: tags, origins, log }
+    const registry = createRegistry({ reads: transfer, writes: transfer }, { log })
+    const site = createProxyServer({ ...own, registry, limit: new RateLimit(LIMIT) })
 
     const servers = new Map<string, HttpServer>()
     undo.add('servers', async () => { await Promise.all([...servers.values()].map(async server => await server.close(DRAIN_MS))) })

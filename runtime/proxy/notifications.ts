@@ -8,8 +8,9 @@ import { AppError, isAppError, messageOf } from '../core/errors.js'
 import { field, isRecord, parseFirstJson } from '../core/json.js'
 import { forEachLimited } from '../core/limited.js'
 import { type Logger } from '../observe/log.js'
-import { type Manifest, MANIFEST_BYTES_MAX, parseManifest } from '../registry/manifest.js'
+import { MANIFEST_BYTES_MAX } from '../registry/manifest.js'
 import { readBlob } from './download.js'
+import { partsOf } from './image.js'
 
 /** Bodies are small: a registry sends a few events of about a kilobyte each. */
 const BODY_BYTES_MAX = 4 * 1024 * 1024
@@ -17,8 +18,6 @@ const BODY_BYTES_MAX = 4 * 1024 * 1024
 const QUEUE_MAX = 1_000
 const IMAGES_AT_ONCE = 4
 const ASKS_AT_ONCE = 16
-/** Manifests of one pushed image: an index may have indexes below it. */
-const MANIFESTS_MAX = 1_000
 /** The registry may tell of a push before its manifest has come to the origins. */
 const RETRY_DELAYS_MS = [100, 200, 400]
 const PREHEATED = /^application\/vnd\.(docker\.distribution\.manifest\.(v\d+\+json|v\d+\+prettyjws|list\.v2\+json)|oci\.image\.(manifest|index)\.v1\+json)/
@@ -86,34 +85,20 @@ export class Preheater {
   async #preheat ({ repository, digest }: Pushed, signal: AbortSignal): Promise<void> {
     const { log } = this.#options
     try {
-      const blobs = await this.#collect(repository, digest, signal)
-      await forEachLimited(blobs, ASKS_AT_ONCE, async blob => await this.#ask(repository, blob, signal))
+      const { blobs } = await partsOf(digest, async manifest => await this.#read(repository, manifest, signal))
+      await forEachLimited(blobs.keys(), ASKS_AT_ONCE, async blob => await this.#ask(repository, blob, signal))
       log.info({ repository, digest, blobCount: blobs.size }, 'image preheated')
     } catch (error) {
       if (!signal.aborted) log.warn({ repository, digest, error: messageOf(error) }, 'image not preheated')
     }
   }
 
-  /** What the image is made of, without its manifests. Every manifest is read once, so cycles end. */
-  async #collect (repository: string, root: Digest, signal: AbortSignal): Promise<Set<Digest>> {
-    const blobs = new Set<Digest>()
-    const manifests = new Set([root])
-    for (const digest of manifests) {
-      const manifest = await this.#manifest(repository, digest, signal)
-      for (const reference of manifest.references) {
-        if (reference.role === 'child') manifests.add(reference.digest)
-        else if (!reference.isOptional) blobs.add(reference.digest)
-      }
-      if (manifests.size > MANIFESTS_MAX) throw new AppError('MANIFEST_INVALID', `more than ${MANIFESTS_MAX} manifests in one image`)
-    }
-    return blobs
-  }
-
-  async #manifest (repository: string, digest: Digest, signal: AbortSignal): Promise<Manifest> {
+  /** The bytes of a manifest, which the origins may get only in a moment. @throws AppError MANIFEST_UNKNOWN */
+  async #read (repository: string, digest: Digest, signal: AbortSignal): Promise<Uint8Array> {
     const { origins, sleep } = this.#options
     for (let attempt = 0; ; attempt++) {
       const bytes = await readBlob(origins, repository, digest, MANIFEST_BYTES_MAX, { signal })
-      if (bytes !== undefined) return parseManifest(bytes)
+      if (bytes !== undefined) return bytes
       const delayMs = RETRY_DELAYS_MS[attempt]
       if (delayMs === undefined) throw new AppError('MANIFEST_UNKNOWN', `the origins have no manifest ${digest}`)
       await sleep(delayMs, signal)

@@ -63,7 +63,7 @@ export class Availability {
   /** A peer is connected, expected or not. `has` is changed here from now on, and nowhere else. */
   join (conn: ConnId, peer: PeerId, has: Bitfield, isOrigin: boolean): void {
     assert(this.#holders.get(conn)?.has.isEmpty !== false, 'a connection joins twice')
-    if (has.isFull && this.#holders.has(conn)) this.leave(conn)
+    if ((has.isFull || isOrigin) && this.#holders.has(conn)) this.leave(conn)
     const holder: Holder = { has, isOrigin, seed: affinitySeed(peer), candidates: undefined }
     this.#holders.set(conn, holder)
     if (has.isFull) this.#countComplete(holder, 1)

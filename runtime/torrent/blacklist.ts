@@ -1,16 +1,21 @@
 import { after, type Millis } from '../core/clock.js'
 import { type InfoHash } from '../core/infohash.js'
+import { type PeerInfo } from '../core/peer.js'
 import { type PeerId } from '../core/peer-id.js'
 import { type Prng } from '../core/prng.js'
+import { type Source } from './conn-table.js'
 import { type CloseReason } from './events.js'
 
 export interface BlacklistEntry { readonly peerId: PeerId, readonly infoHash: InfoHash, readonly remainingMs: number }
 
 /**
- * `quietUntil`: not dialled before. `bannedUntil`: not let in before. A peer that dialled us may have used another's name,
- * so what it does is never held against the address that the tracker gives out under that name.
+ * A peer that dialled us may have used another's name. Its harm is not held against the address that the tracker gives
+ * out under that name, and nothing that it does against an origin, which never dials.
  */
-interface Entry { quietUntil: Millis, bannedUntil: Millis, reason: CloseReason, retries: number, bans: number }
+type Culprit = Pick<Source, 'peer' | 'isDialled'>
+
+/** `quietUntil`: not dialled before. `bannedUntil`: not let in before. `isHearsay`: quiet for what somebody did who dialled us. */
+interface Entry { quietUntil: Millis, isHearsay: boolean, bannedUntil: Millis, reason: CloseReason, retries: number, bans: number }
 
 /** A connection that failed for want of room, or broke, is tried again after one to two of these, then twice that ... */
 const RETRY_MS = 1_000
@@ -31,27 +36,24 @@ export class Blacklist {
   constructor (readonly durationMs: number) {}
 
   /** The peer is not dialled for the configured time. */
-  pause (infoHash: InfoHash, peer: PeerId, now: Millis, reason: CloseReason): void {
-    quiet(this.#entry(infoHash, peer, reason), after(now, this.durationMs))
+  pause (infoHash: InfoHash, culprit: Culprit, now: Millis, reason: CloseReason): void {
+    quiet(this.#entry(infoHash, culprit, reason), culprit, after(now, this.durationMs))
   }
 
   /** The peer may work soon: it is dialled again after a second or two, and after ever longer if that fails too. */
-  retry (infoHash: InfoHash, peer: PeerId, now: Millis, reason: CloseReason, prng: Prng): void {
-    const entry = this.#entry(infoHash, peer, reason)
+  retry (infoHash: InfoHash, culprit: Culprit, now: Millis, reason: CloseReason, prng: Prng): void {
+    const entry = this.#entry(infoHash, culprit, reason)
     const growingMs = Math.min(RETRY_MS * 2 ** Math.min(entry.retries++, DOUBLINGS_MAX), Math.max(this.durationMs / 2, RETRY_MS))
-    quiet(entry, after(now, growingMs * (1 + prng.next())))
+    quiet(entry, culprit, after(now, growingMs * (1 + prng.next())))
   }
 
-  /**
-   * The peer did us harm: it is not let in, each time for longer.
-   * @param isDialled - we had dialled it, so it is who it says it is, and is not dialled either
-   */
-  ban (infoHash: InfoHash, peer: PeerId, now: Millis, reason: CloseReason, isDialled: boolean): void {
-    const entry = this.#entry(infoHash, peer, reason)
+  /** The peer did us harm: it is not let in, each time for longer, and not dialled either if that is how we got it. */
+  ban (infoHash: InfoHash, culprit: Culprit, now: Millis, reason: CloseReason): void {
+    const entry = this.#entry(infoHash, culprit, reason)
     const growingMs = this.durationMs * BAN_FACTOR * 2 ** Math.min(entry.bans++, DOUBLINGS_MAX)
     entry.bannedUntil = after(now, Math.min(growingMs, BAN_MS_MAX))
     entry.reason = reason
-    if (isDialled) quiet(entry, entry.bannedUntil)
+    if (culprit.isDialled) quiet(entry, culprit, entry.bannedUntil)
   }
 
   /** The peer works: what went wrong before no longer counts. */
@@ -61,9 +63,9 @@ export class Blacklist {
   }
 
   /** True if the peer is not to be dialled now. */
-  blocks (infoHash: InfoHash, peer: PeerId, now: Millis): boolean {
-    const entry = this.#torrents.get(infoHash)?.get(peer)
-    return entry !== undefined && entry.quietUntil > now
+  blocks (infoHash: InfoHash, peer: Pick<PeerInfo, 'id' | 'isOrigin'>, now: Millis): boolean {
+    const entry = this.#torrents.get(infoHash)?.get(peer.id)
+    return entry !== undefined && entry.quietUntil > now && !(entry.isHearsay && peer.isOrigin)
   }
 
   /** Why the peer is not to be let in now, or undefined if it may come. */
@@ -100,16 +102,20 @@ export class Blacklist {
     }
   }
 
-  #entry (infoHash: InfoHash, peer: PeerId, reason: CloseReason): Entry {
+  #entry (infoHash: InfoHash, { peer }: Culprit, reason: CloseReason): Entry {
     const entries = this.#torrents.get(infoHash) ?? new Map<PeerId, Entry>()
     this.#torrents.set(infoHash, entries)
-    const entry: Entry = entries.get(peer) ?? { quietUntil: NEVER, bannedUntil: NEVER, reason, retries: 0, bans: 0 }
+    const entry: Entry = entries.get(peer) ?? { quietUntil: NEVER, isHearsay: false, bannedUntil: NEVER, reason, retries: 0, bans: 0 }
     entries.set(peer, entry)
     return entry
   }
 }
 
 /** A longer time that is already running is not shortened. */
-function quiet (entry: Entry, until: Millis): void { if (until > entry.quietUntil) entry.quietUntil = until }
+function quiet (entry: Entry, { isDialled }: Culprit, until: Millis): void {
+  if (until <= entry.quietUntil) return
+  entry.quietUntil = until
+  entry.isHearsay = !isDialled
+}
 
 function endOf ({ quietUntil, bannedUntil }: Entry): number { return Math.max(quietUntil, bannedUntil) }

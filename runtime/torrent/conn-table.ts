@@ -33,6 +33,8 @@ export interface ActiveConn extends ConnBase {
   pieceAt: Millis
   /** When the peer last got on with what it was asked for. */
   progressAt: Millis
+  /** When the latest request was made that the peer answered. */
+  answeredUpTo: Millis
   goodPieces: number
   /** How often the peer refused a piece that it had announced. */
   refusals: number
@@ -98,6 +100,7 @@ export class ConnTable {
       has,
       pieceAt: now,
       progressAt: now,
+      answeredUpTo: now,
       goodPieces: 0,
       refusals: 0,
       stalls: 0,

@@ -96,7 +96,7 @@ export class Download {
   }
 
   /** Whether pieces are taken from this peer. */
-  trusts (conn: ActiveConn): boolean { return conn.isOrigin || !this.trustsOnlyOrigins }
+  trusts ({ isOrigin }: { readonly isOrigin: boolean }): boolean { return isOrigin || !this.trustsOnlyOrigins }
 
   ask (conn: ConnId, piece: PieceIndex, now: Millis): void {
     this.availability.take(piece)
@@ -111,6 +111,7 @@ export class Download {
     conn.progressAt = now
     const request = this.requests.find(conn.id, piece)
     if (request === undefined) conn.unsolicited++
+    else if (request.askedAt > conn.answeredUpTo) conn.answeredUpTo = request.askedAt
     const isArriving = this.requests.hopeful(piece).some(({ arrivedAt }) => arrivedAt !== undefined && now - arrivedAt <= this.hedgeMs)
     if (this.have.has(piece) || isArriving || !this.trusts(conn)) {
       if (request?.phase !== 'arriving') this.requests.remove(conn.id, piece)
@@ -194,8 +195,8 @@ export class Download {
           break
         case 'late':
           if (quietMs > CUT_OFF_TIMEOUTS * this.timeoutMs) return true
-          // It went on to later requests: this one is lost, and may be made anew.
-          if (conn.stalls === 0 && conn.progressAt > request.askedAt + this.timeoutMs) this.requests.remove(conn.id, request.piece)
+          // Answers come in the order of the requests: this one is lost, and may be made anew.
+          if (request.askedAt < conn.answeredUpTo) this.requests.remove(conn.id, request.piece)
       }
     }
     if (overdue.length > 0) conn.stalls++

@@ -75,9 +75,9 @@ export class Peers {
   connect (now: Millis, torrent: Torrent, out: Effect[]): void {
     if (!torrent.isLeeching || this.options.isSeederOnly) return
     for (const peer of torrent.known) {
-      if (peer.id === this.options.self || this.blacklist.blocks(torrent.infoHash, peer.id, now)) continue
+      if (peer.id === this.options.self || this.blacklist.blocks(torrent.infoHash, peer, now)) continue
       if (peer.isOrigin) this.#unmask(now, torrent, peer.id, out)
-      if (torrent.conns.of(peer.id).length > 0) continue
+      if (torrent.conns.of(peer.id).length > 0 || torrent.download?.trusts(peer) === false) continue
       const isWorthASlot = peer.isOrigin || peer.isComplete
       if (torrent.hasSlotFor(peer.isOrigin) || (isWorthASlot && this.#makeRoom(now, torrent, peer.isOrigin, out))) this.#dial(now, torrent, peer, out)
     }
@@ -155,7 +155,7 @@ export class Peers {
     for (const conn of conns) this.close(now, torrent, conn, 'corrupt-piece', out)
     if (conns.length > 0) return
     this.bannedCount++
-    this.blacklist.ban(torrent.infoHash, source.peer, now, 'corrupt-piece', source.isDialled)
+    this.blacklist.ban(torrent.infoHash, source, now, 'corrupt-piece')
   }
 
   /** Ends handshakes that lead nowhere. */
@@ -227,13 +227,13 @@ export class Peers {
       case 'superseded': case 'torrent-removed': case 'torrent-forgotten': case 'shutdown': return
       case 'corrupt-piece': case 'lying-bitfield': case 'protocol-violation':
         this.bannedCount++
-        return this.blacklist.ban(infoHash, peer, now, reason, isDialled)
+        return this.blacklist.ban(infoHash, conn, now, reason)
       case 'remote-closed': case 'network': case 'stalled': case 'both-complete': case 'idle': case 'too-old': case 'at-capacity':
       case 'duplicate': case 'too-many-mutual': case 'torrent-unknown': case 'self': case 'handshake-timeout': case 'wrong-peer': case 'wrong-torrent': {
         // A failed dial says nothing about a peer that has reached us meanwhile; a failed attempt to reach us never does.
         if (state === 'pending' && (!isDialled || conns.of(peer).length > 0)) return
-        if (mayWorkSoon(state, reason) && isLeeching) return this.blacklist.retry(infoHash, peer, now, reason, this.options.prng)
-        return this.blacklist.pause(infoHash, peer, now, reason)
+        if (mayWorkSoon(state, reason) && isLeeching) return this.blacklist.retry(infoHash, conn, now, reason, this.options.prng)
+        return this.blacklist.pause(infoHash, conn, now, reason)
       }
       default: assertNever(reason)
     }

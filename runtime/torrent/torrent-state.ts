@@ -118,7 +118,8 @@ export class Torrent {
 
   #isUseful (conn: ActiveConn): boolean {
     const { download } = this
-    return download !== undefined && (download.requests.outstanding(conn.id) > 0 || download.availability.candidatesOf(conn.id).size > 0)
+    if (download === undefined || !download.trusts(conn)) return false
+    return download.requests.outstanding(conn.id) > 0 || download.availability.candidatesOf(conn.id).size > 0
   }
 
   /** Throws if an invariant does not hold; costs O(pieces x connections), for tests. */

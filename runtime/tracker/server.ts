@@ -2,6 +2,7 @@ import { answeredStatus, answeredText } from '../../net/client/answers.js'
 import { type MetaInfoAnswer } from '../../net/client/clients.js'
 import { PIECE_DIGESTS_HEADER } from '../../net/api/origin.js'
 import { trackerApi } from '../../net/api/tracker.js'
+import { withDebug } from '../../net/http/debug.js'
 import { type Handler, type HttpRequest, type Reply } from '../../net/http/engine.js'
 import { JSON_TYPE, text, TEXT_TYPE } from '../../net/http/reply.js'
 import { createRouter } from '../../net/http/router.js'
@@ -21,7 +22,7 @@ export interface TrackerService {
 
 /** The HTTP surface of the tracker (http-api specification 6). */
 export function createTrackerHandler (service: TrackerService, log: Logger): Handler {
-  const router = createRouter({ component: 'tracker', misses: 'method-not-allowed', log })
+  const router = withDebug(createRouter({ component: 'tracker', misses: 'method-not-allowed', log }))
   router.on(trackerApi.health, () => text('OK\n'))
   router.on(trackerApi.readiness, async request => readiness(service, request))
   router.on(trackerApi.announceV2, async (request, { infohash }) => {

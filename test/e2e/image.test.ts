@@ -10,7 +10,7 @@ import { randomBlob } from '../support/random-blob.js'
 import {
   blobPath, errorCodes, locationOf, manifestPath, MANIFEST_TYPES, pullBlob, pullImage, pushBlob, pushImage, resolveTag, startUpload
 } from '../support/registry.js'
-import { forget, startTestSystem, swarmStats } from '../support/system.js'
+import { forget, startTestSystem, swarmStats, troublesIn } from '../support/system.js'
 
 /*
  * Images and blobs through a whole system: proxy, two origins, tracker, build-index and two agents, each a process of its
@@ -395,4 +395,9 @@ t.test('notifications of a registry are taken, whichever case their names are in
   }
   t.equal((await call(plan.proxy.serverPort, 'POST', proxyApi.notifications.path, { body: '' })).status, 500, 'nothing')
   t.equal((await call(plan.proxy.serverPort, 'POST', proxyApi.notifications.path, { body: '{"events":' })).status, 500, 'half of it')
+})
+
+t.test('the logs of all this, and of the end of the system, hold no error', async t => {
+  await system.stop()
+  t.same(troublesIn(system), [])
 })

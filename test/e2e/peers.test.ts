@@ -8,7 +8,7 @@ import { MetaInfo } from '../../runtime/core/metainfo.js'
 import { blobDir, dataIn } from '../../runtime/store/paths.js'
 import { type OpenBlob } from '../../workers/swarm-door.js'
 import { forgedCrc } from '../support/forged.js'
-import { greeting, type KrakenPeer, payloadOf, pieceOf, say, TYPE } from '../support/kraken-peer.js'
+import { bitset, type KrakenPeer, payloadOf, pieceOf, say, TYPE } from '../support/kraken-peer.js'
 import {
   labBlob, type LabBlob, openFilesBelow, putIntoDownloads, quiet, randomPeerId, readAll, statsWhen, storeDirs, SwarmLab
 } from '../support/swarm-lab.js'
@@ -69,26 +69,34 @@ t.test('two leechers with half of the blob each make a whole of it', async t => 
   }
 })
 
+interface SlowSeeder {
+  /** Lets it have one more piece. */
+  give (index: number): Promise<void>
+  /** Resolves when everybody has gone. */
+  closed (): Promise<void>
+}
+
 /** A seeder that has one piece after the other, as a test says so. */
-async function slowSeeder (blob: LabBlob): Promise<{ give: (index: number) => Promise<void>, closed: () => Promise<void>, requests: number[] }> {
+async function slowSeeder (blob: LabBlob): Promise<SlowSeeder> {
   const id = randomPeerId()
-  const requests: number[] = []
-  let talking: (peer: KrakenPeer) => void = () => {}
-  const listening = new Promise<KrakenPeer>(resolve => { talking = resolve })
-  await lab.scripted(blob, async peer => {
+  const given = new Set<number>()
+  const talking = new Set<KrakenPeer>()
+  const listener = await lab.scripted(blob, async peer => {
     const heard = await peer.nextOf(TYPE.handshake)
     if (heard?.handshake?.namespace !== 'ns') throw new Error('the namespace is missing')
-    await peer.send(greeting(blob, id, 'nothing'))
-    talking(peer)
+    const { metaInfo: { infoHash, name, lengths: { pieceCount } } } = blob
+    talking.add(peer)
+    await peer.send(say.handshake({ infoHash, name, peerId: id, bitfield: bitset(pieceCount, given) }))
     for (let request = await peer.nextOf(TYPE.request); request !== undefined; request = await peer.nextOf(TYPE.request)) {
-      requests.push(request.index)
       await peer.send(payloadOf(blob, request.index))
     }
   }, 'agent', id)
   return {
-    requests,
-    give: async index => await (await listening).send(say.announce(index)),
-    closed: async () => await (await listening).closed
+    give: async index => {
+      given.add(index)
+      await Promise.all([...talking].map(async peer => { await peer.send(say.announce(index)) }))
+    },
+    closed: async () => { await Promise.all(listener.peers.map(async peer => { await peer.closed })) }
   }
 }
 

@@ -45,6 +45,7 @@ async function cluster (t: Test, originCount: number): Promise<Cluster> {
     castore: { uploadDir: join(root, 'uploads'), cacheDir: join(root, 'cache'), uploadTtlMs: 60_000 },
     origin: upstream(origins.map(origin => origin.address)),
     buildIndex: upstream([index.address]),
+    prefetch: { blobBytesMin: 0, blobBytesMax: 50 * 2 ** 30 },
     memory: { swarmSlots: 8, uploadSlots: 8 }
   }
   const proxy = await startProxy(config, noLog)

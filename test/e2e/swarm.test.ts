@@ -10,7 +10,7 @@ import { call } from '../support/http-call.js'
 import { must } from '../support/must.js'
 import { type RandomBlob, randomBlob } from '../support/random-blob.js'
 import { blobPath, pullBlob, pushBlob } from '../support/registry.js'
-import { forget, startAgentBeside, startTestSystem, swarmStats, type TestAgent } from '../support/system.js'
+import { forget, startAgentBeside, startTestSystem, swarmStats, type TestAgent, troublesIn } from '../support/system.js'
 
 /* Blobs between agents and origins, over real sockets and disks: how many bytes move, from where, and what of them is read. */
 
@@ -98,6 +98,15 @@ t.test('clients of one agent that ask for the same blob share its download', asy
   t.equal(bytes.fromOrigins + bytes.fromAgents, blob.bytes.length)
 })
 
+t.test('blobs that several clients pull at once, over and over, arrive each time', async t => {
+  for (let round = 0; round < 8; round++) {
+    const blobs = [1, 2, 3].map(n => randomBlob(50_000 * n, `rounds ${round} ${n}`))
+    await Promise.all(blobs.map(push))
+    const pulls = [first, second, first, second, first, first].flatMap(agent => blobs.map(async blob => { await pull(agent, blob) }))
+    await t.resolves(Promise.all(pulls))
+  }
+})
+
 t.test('a client that goes away midway does no harm', async t => {
   const blob = randomBlob(48 * MIB, 'gone')
   await push(blob)
@@ -137,7 +146,7 @@ t.test('a blob that rotted on the disk of one agent is not handed on', async t =
 })
 
 t.test('a blob that is deleted while it is being pulled is no corrupt blob', async t => {
-  const blob = randomBlob(64 * MIB, 'deleted')
+  const blob = randomBlob(32 * MIB, 'deleted')
   await push(blob)
   const deleting: Array<Promise<void>> = []
   const onBytes = (): void => { if (deleting.length === 0) deleting.push(forget(first, blob.digest)) }
@@ -147,4 +156,16 @@ t.test('a blob that is deleted while it is being pulled is no corrupt blob', asy
   await Promise.all(deleting)
   t.notMatch(outcome, /of the digest/, outcome)
   await t.resolves(pull(first, blob), 'it can be pulled again')
+})
+
+t.test('agents that are asked to stop while they serve do so', async t => {
+  const blob = randomBlob(64 * MIB, 'stopped')
+  await push(blob)
+  const stopping: Array<Promise<void>> = []
+  const onBytes = (): void => { if (stopping.length === 0) stopping.push(system.stop()) }
+  const outcome = await pullBlob(second.registryPort, REPOSITORY, blob.digest, blob.bytes.length, { onBytes }).then(
+    () => 'complete', (error: unknown) => String(error))
+  t.notMatch(outcome, /of the digest/, outcome)
+  await Promise.all(stopping)
+  t.same(troublesIn(system), [])
 })

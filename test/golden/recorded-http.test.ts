@@ -3,7 +3,7 @@ import t from 'tap'
 import { idToJson } from '../../runtime/core/id-bytes.js'
 import { makePeerId } from '../../runtime/core/peer-id.js'
 import { startLocalCluster } from '../support/local-cluster.js'
-import { type Comparable, readRecording, recordedAnswer, Replay, withBody } from '../support/replay.js'
+import { type Comparable, readRecording, recordedAnswer, Replay, type Step, withBody } from '../support/replay.js'
 import { type Change, INTENDED, MISSING } from './intended-differences.js'
 
 /*
@@ -17,7 +17,7 @@ const PIECE_BYTES = 65_536
 
 t.test('what the reference answered', async t => {
   const cluster = await startLocalCluster(t, { pieceBytes: PIECE_BYTES, sleep: async () => {} })
-  const { origin, originPeer, tracker, buildIndex, proxy: [proxy, proxyserver], agentServer, agentRegistry } = cluster
+  const { origin, originPeer, tracker, buildIndex, proxy: [proxy, proxyserver], agentServer, agentRegistry, dockerSocket } = cluster
   const replay = new Replay(RECORDING, {
     // The recorded `proxyserver` is a second registry port, not the server port.
     ports: { origin, tracker, buildindex: buildIndex, proxy, proxyserver, agent: agentServer, agentreg: agentRegistry },
@@ -26,17 +26,21 @@ t.test('what the reference answered', async t => {
       [`"port":${originPeer}`, '"port":15101'],
       [peerIdText(originPeer), peerIdText(15101)],
       [`127.0.0.1:${agentRegistry}`, '127.0.0.1:16000'],
-      [`127.0.0.1%3A${agentRegistry}`, '127.0.0.1%3A16000']
+      [`127.0.0.1%3A${agentRegistry}`, '127.0.0.1%3A16000'],
+      [dockerSocket, '/var/run/docker.sock'],
+      [encodeURIComponent(dockerSocket), '%2Fvar%2Frun%2Fdocker.sock']
     ]
   })
   for (const step of RECORDING.steps) {
     const recorded = recordedAnswer(step)
     const missing = MISSING.find(({ steps }) => steps.includes(step.id))
     if (missing === undefined) {
-      const expected = changesOf(step.id).reduce(changed, recorded)
-      t.same(await replay.play(step, expected), expected, step.id)
+      const expected = changesOf(step.id).reduce<Comparable>(changed, recorded)
+      t.same(await playUntil(replay, step, expected), expected, step.id)
     } else if (step.role !== 'testfs') {
-      t.equal((await replay.play(step, recorded)).status, 404, `${step.id}: there are no ${missing.what}`)
+      const answer = await replay.play({ ...step, poll_until: undefined }, recorded)
+      t.notSame(answer, recorded, `${step.id}: missing is ${missing.what}`)
+      t.equal(answer.status, 404, step.id)
     }
   }
 })
@@ -49,7 +53,7 @@ t.test('the table is about recorded exchanges, and each entry changes something'
       const step = byId.get(id)
       t.ok(step !== undefined, `${id} was recorded`)
       if (step === undefined) continue
-      changesOf(id).reduce((before, change) => {
+      changesOf(id).reduce<Comparable>((before, change) => {
         const after = changed(before, change)
         t.notSame(after, before, `${id} is changed`)
         return after
@@ -61,10 +65,17 @@ t.test('the table is about recorded exchanges, and each entry changes something'
 t.test('docs/migration.md has every row of the table', async t => {
   const page = readFileSync(new URL('../../../docs/migration.md', import.meta.url), 'utf8')
   for (const { kraken, ours, why } of INTENDED) {
-    const row = `| ${[kraken, ours, why].join(' | ')} |`.replace('|  |', '| |')
+    const row = `| ${[kraken, ours, why].join(' | ')} |`
     t.ok(page.includes(`\n${row}\n`), row)
   }
 })
+
+/** A blacklist is asked for until the connections of the last download are closed. */
+async function playUntil (replay: Replay, step: Step, expected: Comparable): Promise<Comparable> {
+  let answer = await replay.play(step, expected)
+  for (let tries = 0; step.id === 'agent.blacklist' && answer.body !== expected.body && tries < 100; tries++) answer = await replay.play(step, expected)
+  return answer
+}
 
 function changesOf (id: string): Change[] { return INTENDED.flatMap(({ steps }) => steps[id] ?? []) }
 

@@ -14,9 +14,8 @@ import { startTestSystem, temporaryFolder } from '../support/system.js'
 const ABSENT = `sha256:${'ab'.repeat(32)}` as Digest
 const COMPARED_HEADERS = ['content-type', 'content-length', 'content-range', 'docker-content-digest', 'etag', 'docker-distribution-api-version']
 
-/** What matters of an answer to a client: of a 416 its status, of any other all. */
+/** What matters of an answer to a client. */
 function essence ({ status, headers, body }: Answer): object {
-  if (status === 416) return { status }
   return { status, headers: Object.fromEntries(COMPARED_HEADERS.map(name => [name, headers[name]])), body: digestOf(body) }
 }
 
@@ -58,8 +57,7 @@ async function main (): Promise<void> {
         ['a blob', method, blobPath('compared/single', layer)],
         ['a blob that is known already', method, blobPath('compared/single', layer), { 'If-None-Match': `"${layer}"` }]
       ] as const),
-      ['part of a blob', 'GET', blobPath('compared/single', layer), { Range: 'bytes=100-299' }],
-      ['what is behind the end of a blob', 'GET', blobPath('compared/single', layer), { Range: 'bytes=99999999-' }]
+      ['part of a blob', 'GET', blobPath('compared/single', layer), { Range: 'bytes=100-299' }]
     ]
     for (const [what, method, path, headers] of questions) {
       const theirs = essence(await call(docker, method, path, { headers }))

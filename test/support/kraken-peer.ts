@@ -138,7 +138,8 @@ export class KrakenPeer {
   async send (...parts: readonly Uint8Array[]): Promise<void> {
     await new Promise<void>(resolve => {
       void this.closed.then(resolve)
-      this.socket.write(Buffer.concat(parts), () => { resolve() })
+      // Not at once: who sends in a loop is to hear what the other end says to it.
+      this.socket.write(Buffer.concat(parts), () => { setImmediate(resolve) })
     })
   }
 

@@ -15,6 +15,8 @@ import { must } from './must.js'
 import { temporaryFolder } from './system.js'
 
 const HOST = '127.0.0.1'
+/** Peers stay on the blacklist for as long as a slow test takes. */
+const SCHEDULER = { connstate: { blacklist_duration: '1h' } }
 
 /** One of each role, in this process, on free ports of 127.0.0.1. */
 export interface LocalCluster {
@@ -26,6 +28,8 @@ export interface LocalCluster {
   readonly proxy: readonly [number, number]
   readonly agentRegistry: number
   readonly agentServer: number
+  /** Where the agent looks for a Docker daemon; nobody listens there. */
+  readonly dockerSocket: string
 }
 
 export interface LocalClusterOptions {
@@ -37,6 +41,7 @@ export interface LocalClusterOptions {
 /** Starts it, and stops it at the end of the test. */
 export async function startLocalCluster (t: Test, { pieceBytes, sleep }: LocalClusterOptions): Promise<LocalCluster> {
   const root = temporaryFolder(t)
+  const dockerSocket = join(root, 'docker.sock')
   const started: RunningComponent[] = []
   t.teardown(async () => { for (const component of started.toReversed()) await component.stop() })
   const running = async (starting: Promise<RunningComponent>): Promise<RunningComponent['ports']> => {
@@ -46,7 +51,7 @@ export async function startLocalCluster (t: Test, { pieceBytes, sleep }: LocalCl
   }
   const [originPort = 0] = await freePorts(1)
   const originHosts = upstream(originPort)
-  const common = { zone: '', cluster: '', peerIp: HOST, peerPort: 0, peerIdPolicy: 'addr_hash' as const, scheduler: scheduler.schema.parse({}) }
+  const common = { zone: '', cluster: '', peerIp: HOST, peerPort: 0, peerIdPolicy: 'addr_hash' as const, scheduler: scheduler.schema.parse(SCHEDULER) }
   const ring = hashring.schema.parse({})
   const memory = { swarmSlots: 64, uploadSlots: 32 }
 
@@ -84,6 +89,7 @@ export async function startLocalCluster (t: Test, { pieceBytes, sleep }: LocalCl
     castore: stores(root, 'proxy'),
     origin: originHosts,
     buildIndex: buildIndexHosts,
+    prefetch: { blobBytesMin: 0, blobBytesMax: 50 * 2 ** 30 },
     memory
   }, noLog))
   const agent = await running(startAgent({
@@ -93,9 +99,11 @@ export async function startLocalCluster (t: Test, { pieceBytes, sleep }: LocalCl
     store: { downloadDir: join(root, 'agent', 'download'), cacheDir: join(root, 'agent', 'cache') },
     tracker: { ...upstream(must(tracker.port)), ring },
     buildIndex: buildIndexHosts,
+    docker: { host: `unix://${dockerSocket}`, version: '1.24' },
     memory
   }, noLog))
   return {
+    dockerSocket,
     origin: originPort,
     originPeer: must(origin['peer-port']),
     tracker: must(tracker.port),

@@ -36,7 +36,8 @@ export interface Step {
 interface RecordedBytes { readonly length: number, readonly sha256: string, readonly hex?: string | null, readonly pattern?: string | null }
 
 export interface Recording {
-  readonly blobs: Readonly<Record<string, { readonly length: number, readonly digest: string, readonly hex: string | null, readonly pattern: string | null }>>
+  /** Contents, by name: given as hex, or else a pattern of that length. */
+  readonly blobs: Readonly<Record<string, { readonly length: number, readonly hex: string | null }>>
   readonly steps: readonly Step[]
 }
 
@@ -181,8 +182,8 @@ class Bodies {
   #add (bytes: Uint8Array): void { this.#bySum.set(sha256(bytes), bytes) }
 }
 
-/** A blacklist has no order, and its times run. */
-function settled (body: string): string {
+/** A body without what is arbitrary in it: a blacklist has no order, and its times run. */
+export function settled (body: string): string {
   if (!body.startsWith('[{"peer_id":')) return body
   const entries: Array<{ peer_id: number[], info_hash: number[], remaining: number }> = JSON.parse(body)
   const lines = entries.map(entry => JSON.stringify({ ...entry, remaining: entry.remaining > 0 ? 1 : 0 }))

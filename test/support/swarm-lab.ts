@@ -11,6 +11,7 @@ import { MetaInfo } from '../../runtime/core/metainfo.js'
 import { type PeerInfo } from '../../runtime/core/peer.js'
 import { type PeerId } from '../../runtime/core/peer-id.js'
 import { DownloadStore } from '../../runtime/store/download.js'
+import { blobDir, dataIn } from '../../runtime/store/paths.js'
 import { type SwarmStats } from '../../workers/jobs.js'
 import { Swarm } from '../../workers/swarm-door.js'
 import { type KrakenListener, KrakenListener as Listener, type Misbehaviour, seedTo, type SharedBlob } from './kraken-peer.js'
@@ -23,12 +24,12 @@ export interface LabBlob extends SharedBlob { readonly digest: MetaInfo['digest'
 
 export type LabOptions = Partial<Parameters<typeof Swarm.start>[0]>
 
-/** Patience of a twentieth of what is shipped, so that tests which wait for it to end are short. */
+/** Less patience than is shipped, so that tests which wait for it to end are short. */
 export const hasty: SchedulerConfig = {
   ...schedulerConfig,
   connState: { ...schedulerConfig.connState, blacklistMs: 400 },
-  conn: { handshakeTimeoutMs: 500 },
-  dispatch: { ...schedulerConfig.dispatch, pieceRequestTimeoutMinMs: 300, pieceRequestTimeoutPerMbMs: 300 }
+  conn: { handshakeTimeoutMs: 1_000 },
+  dispatch: { ...schedulerConfig.dispatch, pieceRequestTimeoutMinMs: 1_500, pieceRequestTimeoutPerMbMs: 1_500 }
 }
 
 /** Real swarms around one tracker, all in this process and on loopback. Everything ends with the test. */
@@ -104,15 +105,17 @@ export function storeDirs (root: string): { downloadDir: string, cacheDir: strin
 }
 
 export async function putIntoCache (root: string, { metaInfo, bytes }: LabBlob): Promise<void> {
-  await putIntoDownloads(root, { metaInfo, bytes }, [...metaInfo.lengths.indices()], async stored => { await stored.complete() })
+  const dirs = storeDirs(root)
+  const dir = blobDir(dirs.cacheDir, metaInfo.name)
+  await fs.mkdir(dir, { recursive: true })
+  await fs.writeFile(dataIn(dir), bytes)
+  // A blob in the cache that has no metainfo is given its own.
+  const stored = await new DownloadStore(dirs).create(metaInfo)
+  await stored.close()
 }
 
-type Stored = Awaited<ReturnType<DownloadStore['create']>>
-
 /** Leaves a download behind of which some pieces are on record as stored. */
-export async function putIntoDownloads (
-  root: string, { metaInfo, bytes }: SharedBlob, indices: readonly number[], then: (stored: Stored) => Promise<void> = async () => {}
-): Promise<string> {
+export async function putIntoDownloads (root: string, { metaInfo, bytes }: SharedBlob, indices: readonly number[]): Promise<void> {
   const stored = await new DownloadStore(storeDirs(root)).create(metaInfo)
   const { lengths } = metaInfo
   const file = await fs.open(stored.path, 'r+')
@@ -126,10 +129,7 @@ export async function putIntoDownloads (
   } finally {
     await file.close()
   }
-  const at = stored.path
-  await then(stored)
   await stored.close()
-  return at
 }
 
 /** The whole blob as a client reads it. */

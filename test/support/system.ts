@@ -114,6 +114,17 @@ export async function forget ({ serverPort }: TestAgent, digest: Digest): Promis
   if (status !== 200) throw new Error(`deleting ${digest} was answered ${status}`)
 }
 
+/**
+ * What a person would have to look into: lines of the logs that are errors, or that no log wrote, such as the platform's
+ * warnings.
+ */
+export function troublesIn ({ dataDir }: TestSystem): string[] {
+  const folder = join(dataDir, 'logs')
+  return readdirSync(folder).flatMap(file => readFileSync(join(folder, file), 'utf8').split('\n').filter(isTrouble).map(line => `${file}: ${line}`))
+}
+
+function isTrouble (line: string): boolean { return line !== '' && !/^\{"level":"(debug|info|warn)"/.test(line) }
+
 /** A new folder, removed at the end of the test. */
 export function temporaryFolder (t: Test): string {
   const folder = mkdtempSync(join(tmpdir(), 'shoal-test-'))

@@ -1,6 +1,7 @@
 import { intFlag, stringFlag } from '../flags.js'
 import { choice, nested, section, unused } from '../schema.js'
 import { common, registryBlock } from '../sections/common.js'
+import { containerRuntime, dockerConfig, dockerDaemon } from '../sections/container-runtime.js'
 import { memory } from '../sections/memory.js'
 import { scheduler } from '../sections/scheduler.js'
 import { agentStore } from '../sections/store.js'
@@ -30,8 +31,8 @@ export const agentRole = role({
     registry_backup: unused('A second registry for what this one cannot answer.'),
     allowed_cidrs: unused('Who may use the registry port. It answers everybody.'),
     agentserver: unused('How long readiness is remembered.'),
-    container_runtime: unused('Where Docker and containerd listen.'),
-    docker_daemon: unused('The older name of `container_runtime.docker`.'),
+    container_runtime: nested('containerRuntime', containerRuntime, 'What pulls images for the preload.'),
+    docker_daemon: nested('dockerDaemon', dockerDaemon, 'The older name of `container_runtime.docker`.'),
     network_event: unused('A file of peer events.')
   }),
   make: (flags, file, host): AgentConfig => ({
@@ -46,6 +47,7 @@ export const agentRole = role({
     peerIdPolicy: file.peerIdPolicy,
     tracker: file.tracker,
     buildIndex: file.buildIndex,
+    docker: dockerConfig(file.containerRuntime, file.dockerDaemon),
     memory: file.memory
   })
 })

@@ -2,6 +2,7 @@ import { intFlag, intsFlag } from '../flags.js'
 import { nested, section, unused } from '../schema.js'
 import { common, registryBlock } from '../sections/common.js'
 import { memory } from '../sections/memory.js'
+import { proxyServer } from '../sections/prefetch.js'
 import { castore } from '../sections/store.js'
 import { activeUpstream } from '../sections/upstream.js'
 import { type ProxyConfig } from '../types.js'
@@ -22,7 +23,7 @@ export const proxyRole = role({
     ...common,
     registry: registryBlock,
     registryoverride: unused('A second socket for the catalogue.'),
-    server: unused('A second socket, and which blobs are prefetched.')
+    server: nested('prefetch', proxyServer, 'The proxy\'s own API.')
   }),
   make: (flags, file): ProxyConfig => ({
     ports: flags.port,
@@ -30,6 +31,7 @@ export const proxyRole = role({
     castore: file.castore,
     origin: file.origin,
     buildIndex: file.buildIndex,
+    prefetch: file.prefetch,
     memory: file.memory
   })
 })

@@ -71,6 +71,11 @@ export class MemoryOrigins implements BlobClient {
     return { status: 'found', metaInfo: new MetaInfo(hexOf(digest), bytes.length, Math.max(1, bytes.length), new Uint32Array(Math.min(1, bytes.length))) }
   }
 
+  async prefetch (namespace: string, digest: Digest): Promise<void> {
+    this.#note('prefetch', namespace, digest)
+    if (!this.blobs.has(digest)) throw new AppError('BLOB_UNKNOWN', `no blob ${digest}`)
+  }
+
   async locations (): Promise<string[]> { return ['origin:80'] }
   async owners (): Promise<[]> { return [] }
   async checkReadiness (): Promise<void> { if (this.outage !== undefined) throw this.outage }

@@ -16,6 +16,8 @@ export interface End {
   readonly out: Pipe
   /** Requests that this side has made and not got an answer for, for checking. */
   readonly asked: Set<PieceIndex>
+  /** Pieces that this side has agreed to receive. */
+  readonly taking: Set<PieceIndex>
   /** What the other side said it has. */
   readonly known: Bitfield
 }
@@ -57,6 +59,17 @@ export class Link {
 
   #end (node: SimNode, out: Pipe): End {
     const known = new Bitfield(node.options.lengths.pieceCount)
-    return { link: this, node, generation: node.generation, conn: undefined, isEstablished: false, isClosed: false, out, asked: new Set(), known }
+    return {
+      link: this,
+      node,
+      generation: node.generation,
+      conn: undefined,
+      isEstablished: false,
+      isClosed: false,
+      out,
+      asked: new Set(),
+      taking: new Set(),
+      known
+    }
   }
 }

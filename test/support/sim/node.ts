@@ -168,7 +168,8 @@ export class SimNode {
         for (const piece of this.options.lengths.indices()) end.known.add(piece)
         to.dispatch({ type: 'peerCompleted', conn })
       })
-      case 'receive': case 'discard': return // seen by `#deliver`, which caused it
+      case 'receive': return this.#take(effect.conn, effect.piece)
+      case 'discard': return
       case 'verifyTorrent': return this.#later(VERIFY_MS, () => this.#verify())
       case 'failTorrent':
         this.failures.push(effect.message)
@@ -316,7 +317,13 @@ export class SimNode {
     this.dispatch({ type: 'payloadStarted', conn: end.conn, piece })
   }
 
+  #take (conn: ConnId, piece: PieceIndex): void {
+    if (this.disk.has(piece)) this.#violation(`piece ${piece} is received and stored`)
+    this.#end(conn)?.taking.add(piece)
+  }
+
   #deliver (end: End, piece: PieceIndex, isCorrupt: boolean, isForged: boolean, isFromOrigin: boolean): void {
+    if (!end.taking.delete(piece)) return
     this.#later(HASH_MS, () => {
       const { conn } = end
       if (conn === undefined) return

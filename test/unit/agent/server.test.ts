@@ -77,12 +77,19 @@ function agent () {
   const health = (probe?: string, buildIndex?: string, tracker?: string): AgentHealth => new AgentHealth({
     probe: check(probe), probeTimeoutMs: 3000, buildIndex: { checkReadiness: check(buildIndex) }, tracker: { checkReadiness: check(tracker) }
   })
-  const serve = (checks = health()) => createAgentServer({ reads, swarm, tags, health: checks, log: noLog })
+  const preloaded: string[] = []
+  const preloader = {
+    preload: async (tag: string, runtime: string): Promise<Reply> => {
+      preloaded.push(`${tag} ${runtime}`)
+      return { status: 200 }
+    }
+  }
+  const serve = (checks = health()) => createAgentServer({ reads, swarm, tags, health: checks, preloader, log: noLog })
   const registry = createRegistry({ reads, writes: undefined }, { log: noLog })
   const call = async (method: string, target: string, options: FakeRequest = {}, checks?: AgentHealth): Promise<Reply> =>
     await serve(checks)(fakeRequest(method, target, options))
   const pull = async (method: string, target: string): Promise<Reply> => await registry(fakeRequest(method, target))
-  return { origins, tags, cached, removed, state, health, call, pull }
+  return { origins, tags, cached, removed, preloaded, state, health, call, pull }
 }
 
 async function textOf (reply: Reply): Promise<string> { return (await bytesOf(reply)).toString() }
@@ -116,6 +123,14 @@ t.test('tags', async t => {
   const failed = await call('GET', '/tags/team%2Fapp:v1')
   t.equal(failed.status, 500)
   t.equal(await textOf(failed), 'get tag: no build-index answers')
+})
+
+t.test('preload, with either method', async t => {
+  const { call, preloaded } = agent()
+  for (const [method, query] of [['GET', ''], ['POST', '?runtime=containerd&namespace=k8s.io']] as const) {
+    t.equal((await call(method, `/preload/tags/team%2Fapp:v1${query}`)).status, 200)
+  }
+  t.same(preloaded, ['team/app:v1 ', 'team/app:v1 containerd'])
 })
 
 t.test('download', async t => {

@@ -24,6 +24,7 @@ function buildIndex (names: string[] = [], replaced: Partial<BuildIndexService> 
   const handle = createBuildIndexHandler({
     put: async (tag, digest) => { puts.push(`put ${tag} ${digest}`) },
     putDuplicate: async (tag, digest) => { puts.push(`duplicate ${tag} ${digest}`) },
+    replicate: async tag => names.includes(tag),
     get: async tag => names.includes(tag) ? digestOf(tag) : undefined,
     page: (prefix, query) => index.page(prefix, query),
     originAddress: '127.0.0.1:15100',
@@ -97,6 +98,24 @@ t.test('tags in paths are decoded in two stages', async t => {
     ['/tags/library/foo:1', 404], ['/tags/a%25b', 400], ['/tags/', 404]
   ] as const) t.equal((await get(path)).status, status, path)
   for (const path of ['/repositories/library%2Ffoo/tags', '/repositories/library%252Ffoo/tags']) t.match((await get(path)).body, '"result":["1"]', path)
+})
+
+t.test('replication', async t => {
+  const { ask } = buildIndex(['team/app:v1'])
+  const post = async (target: string, body = ''): Promise<Answer> => await ask(fakeRequest('POST', target, { body }))
+  t.same(await post('/remotes/tags/team%2Fapp:v1'), EMPTY)
+  t.same(await post('/remotes/tags/team%2Fapp:none'), { ...EMPTY, status: 404 })
+  const failing = buildIndex([], { replicate: async () => { throw new AppError('BLOB_UNKNOWN', 'no manifest') } })
+  t.same(await failing.ask(fakeRequest('POST', '/remotes/tags/a:1')), { status: 500, type: PLAIN, body: 'no manifest' })
+
+  const duplicate = `/internal/duplicate/remotes/tags/team%2Fapp:v1/digest/${DIGEST}`
+  for (const body of [`{"dependencies":["${DIGEST}"],"delay":5}`, `{"Dependencies":["${DIGEST}"],"Delay":0}`, '{"dependencies":null}', '{}']) {
+    t.same(await post(duplicate, body), EMPTY, body)
+  }
+  t.same(await post(duplicate), { status: 500, type: PLAIN, body: 'decode body: EOF' })
+  for (const body of ['[]', '{"dependencies":{}}', '{"dependencies":["x"]}', '{"dependencies":[null]}']) t.equal((await post(duplicate, body)).status, 500, body)
+  t.match(await post(duplicate.replace(DIGEST, 'nope'), '{}'), { status: 500, body: /^parse digest: / })
+  t.equal((await post(duplicate.replace('team%2Fapp:v1', '..%2Fa'), '{}')).status, 400)
 })
 
 t.test('lists, to the byte', async t => {

@@ -83,6 +83,7 @@ container_runtime: { docker: { docker_host: unix:///var/run/docker.sock } }
       ring: { replicasMax: 3, refreshIntervalMs: 10_000 }
     },
     buildIndex: { hosts: { static: [], dns: 'build-index:15004', ttlMs: 5_000 }, health: PASSIVE_HEALTH },
+    docker: { host: 'unix:///var/run/docker.sock', version: '1.21' },
     memory: MEMORY
   })
   t.equal(agentRole.load([...args, '--peer-ip', 'agent-7'], HOST).config.peerIp, 'agent-7')
@@ -90,6 +91,20 @@ container_runtime: { docker: { docker_host: unix:///var/run/docker.sock } }
   t.throws(() => agentRole.load([...args, '--peer-port', '70000'], HOST), { code: 'CONFIG_INVALID', message: /--peer-port 70000 is no port/ })
   t.throws(() => agentRole.load(args.slice(2), HOST), { code: 'CONFIG_INVALID', message: /--config is required/ })
   t.throws(() => agentRole.load([...args, '--port', '1'], HOST), UsageError)
+})
+
+t.test('where Docker listens', async t => {
+  const base = 'store: { download_dir: /d, cache_dir: /c }\npeer_id_factory: random\n' +
+    'tracker: { hosts: { static: ["a:1"] } }\nbuild_index: { hosts: { static: ["a:1"] } }\n'
+  const dockerOf = (block: string): object => {
+    const args = ['--config', file(t, base + block), '--peer-port', '1', '--agent-server-port', '2', '--agent-registry-port', '3']
+    return agentRole.load(args, HOST).config.docker
+  }
+  t.same(dockerOf('docker_daemon: { docker_host: "unix:///old.sock", docker_version: "1.24" }'), { host: 'unix:///old.sock', version: '1.24' })
+  const both = 'docker_daemon: { docker_host: "unix:///old.sock" }\ncontainer_runtime: { docker: { docker_host: "tcp://docker:2375" } }'
+  t.same(dockerOf(both), { host: 'tcp://docker:2375', version: '1.21' })
+  t.throws(() => dockerOf('container_runtime: { docker: { docker_host: docker.sock } }'), { code: 'CONFIG_INVALID', message: /docker_host: expected unix:/ })
+  t.throws(() => dockerOf('docker_daemon: { docker_version: new }'), { code: 'CONFIG_INVALID', message: /docker_version: expected a version/ })
 })
 
 t.test('origin', async t => {
@@ -182,6 +197,7 @@ shoal: { upload_slots: 512 }
   t.same(proxy.ports, [15000, 15010])
   t.equal(proxy.serverPort, 15005)
   t.same(proxy.castore, { uploadDir: '/u', cacheDir: '/c', uploadTtlMs: Infinity })
+  t.same(proxy.prefetch, { blobBytesMin: 50 * 2 ** 20, blobBytesMax: 50 * 2 ** 30 })
   t.same(proxy.memory, { swarmSlots: 256, uploadSlots: 512 })
   t.throws(() => proxyRole.load(['--config', config], HOST), { code: 'CONFIG_INVALID', message: /--port is required/ })
   t.throws(() => proxyRole.load(['--config', config, '--port', '1', '--port', '0'], HOST), { code: 'CONFIG_INVALID' })

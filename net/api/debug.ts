@@ -1,0 +1,6 @@
+import { route } from './route.js'
+
+/** What every server tells about its process (http-api specification 1.7). */
+export const debugApi = {
+  vars: route('GET', '/debug/vars')
+} as const
