@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { Readable } from 'node:stream'
 import { Agent, type Dispatcher } from 'undici'
 import { AppError, messageOf, systemCodeOf } from '../../runtime/core/errors.js'
@@ -200,6 +201,8 @@ class Deadline {
   constructor (readonly caller: AbortSignal | undefined, timeoutMs: number | undefined) {
     if (caller?.aborted === true) this.#onAbort()
     if (timeoutMs === undefined) return
+    // One request of a client may be behind many of ours at a time; whoever makes those limits their number.
+    if (caller !== undefined) setMaxListeners(0, caller)
     caller?.addEventListener('abort', this.#onAbort, { once: true })
     this.#timer = setTimeout(() => {
       this.isOver = true

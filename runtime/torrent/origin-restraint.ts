@@ -20,9 +20,14 @@ const FREE_MS_MAX = 16_000
 const HELD_MS_MAX = 10_000
 /** The agents are enough if they deliver at this part of the speed that was reached with the origins' help. */
 const ENOUGH = 0.8
-/** How long nothing may come from the agents: a pause, and the time that a piece takes at this rate. */
+/** How long nothing may come from the agents: a pause, and the time that a piece takes at this rate ... */
 const PATIENCE_MS = 100
 const PATIENCE_BYTES_PER_MS = 20_000
+/**
+ * ... and at least that of so many pieces while the origins helped. What an agent passes on was asked for, checked and
+ * announced there first; where pieces take long, on hosts with much else to do, all of that does.
+ */
+const PATIENCE_GAPS = 8
 /** Weight of the latest piece in the mean time between pieces. */
 const WEIGHT = 0.2
 
@@ -80,6 +85,7 @@ export class OriginRestraint {
 
   /** Longer for some than for others, so that not all who wait for the same piece lose patience together. */
   #patience (now: Millis, prng: Prng): Millis {
-    return after(now, (PATIENCE_MS + this.pieceBytes / PATIENCE_BYTES_PER_MS) * (1 + prng.next()))
+    const pauseMs = Math.max(PATIENCE_MS + this.pieceBytes / PATIENCE_BYTES_PER_MS, PATIENCE_GAPS * (this.#gapMs ?? 0))
+    return after(now, pauseMs * (1 + prng.next()))
   }
 }

@@ -224,7 +224,7 @@ export class Scheduler {
     const torrent = this.#torrents.get(infoHash)
     if (torrent === undefined || torrent.isSeeding) return this.#announces.remove(infoHash)
     this.#announces.answered(infoHash, now, intervalMs)
-    torrent.known = peers.slice(0, KNOWN_PEERS_MAX)
+    torrent.known = withinLimit(peers)
     torrent.chooseWhomToTrust()
     this.#peers.connect(now, torrent, out)
   }
@@ -295,3 +295,10 @@ export class Scheduler {
 type EventOf<T extends Event['type']> = Event & { readonly type: T }
 type Said = EventOf<'pieceAnnounced' | 'peerCompleted' | 'pieceRequested' | 'payloadStarted' | 'requestRefused'>
 type ConnChange = EventOf<'handshaken' | 'handshakeFailed' | 'connClosed'>
+
+/** A tracker names the origins last, and they are the peers that can be relied on: of a handout that is too long others go. */
+function withinLimit (peers: readonly PeerInfo[]): readonly PeerInfo[] {
+  if (peers.length <= KNOWN_PEERS_MAX) return peers
+  const origins = peers.filter(peer => peer.isOrigin).slice(0, KNOWN_PEERS_MAX)
+  return [...peers.filter(peer => !peer.isOrigin).slice(0, KNOWN_PEERS_MAX - origins.length), ...origins]
+}

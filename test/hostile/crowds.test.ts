@@ -24,12 +24,12 @@ async function guest (of: SharedBlob): Promise<KrakenPeer> {
   return peer
 }
 
-t.test('nine thousand requests of one peer are served', async t => {
+t.test('three thousand requests of one peer are all served', async t => {
   const peer = await guest(bystander)
-  await peer.send(Buffer.concat(Array.from({ length: 9_000 }, (_, i) => say.request(i % 4, 10_000))))
+  await peer.send(Buffer.concat(Array.from({ length: 3_000 }, (_, i) => say.request(i % 4, 10_000))))
   let count = 0
-  while (count < 9_000 && (await peer.nextOf(TYPE.payload))?.payload?.equals(pieceOf(bystander, count % 4)) === true) count++
-  t.equal(count, 9_000)
+  while (count < 3_000 && (await peer.nextOf(TYPE.payload))?.payload?.equals(pieceOf(bystander, count % 4)) === true) count++
+  t.equal(count, 3_000)
   peer.destroy()
 })
 
@@ -92,9 +92,9 @@ t.test('ten peers that hold every slot and do nothing give way', async t => {
 t.test('a leecher is served while others come and go without end', async t => {
   const other = labBlob(1_000_000, 50_000, 'restless')
   await lab.origin('restless', [other])
-  let isOver = false
+  const over = new AbortController()
   const restless = Array.from({ length: 20 }, async () => {
-    while (!isOver) {
+    while (!over.signal.aborted) {
       const peer = await KrakenPeer.dial(leecher.port)
       await peer.send(greeting(other, randomPeerId(), 'nothing'), say.request(0, 50_000), say.complete())
       await peer.next()
@@ -102,7 +102,7 @@ t.test('a leecher is served while others come and go without end', async t => {
     }
   })
   t.same(await leecher.download('ns', other.digest), { sizeBytes: other.bytes.length })
-  isOver = true
+  over.abort()
   await Promise.all(restless)
   t.ok((await readAll(leecher, other)).equals(other.bytes))
 })

@@ -51,6 +51,15 @@ t.test('agents that deliver at half the speed do not', async t => {
   t.ok(freeAt > 200 && freeAt < 1_000, `free at ${freeAt}`)
 })
 
+t.test('where pieces take long, the agents are waited for longer', async t => {
+  const restraint = new OriginRestraint(PIECE_BYTES)
+  for (let ms = 0; ms <= 1_000; ms += 100) restraint.stored(at(ms), true, true, prng)
+  t.equal(restraint.gapMs, 100)
+  t.notOk(restraint.allows(at(1_000), false, prng))
+  t.notOk(restraint.allows(at(1_799), false, prng), 'eight times what a piece took')
+  t.ok(restraint.allows(at(1_800), false, prng))
+})
+
 t.test('each vain attempt to spare them is followed by a longer time in which they are not', async t => {
   const restraint = new OriginRestraint(PIECE_BYTES)
   let now = 0
