@@ -50,7 +50,7 @@ t.test('while processes are killed', async t => {
   /** Kills the first agent while it downloads; tries other blobs as long as the download is over before that. */
   async function killMidway (): Promise<{ blob: RandomBlob, storedPieces: number }> {
     for (let attempt = 1; attempt <= 5; attempt++) {
-      const blob = randomBlob(128 * MIB, `killed ${attempt}`)
+      const blob = randomBlob(96 * MIB, `killed ${attempt}`)
       await push(blob)
       let back = Promise.resolve()
       const pull = pullAnd(first, blob, 3 * PIECE_BYTES, () => { back = system.kill(first.name) })
@@ -63,7 +63,7 @@ t.test('while processes are killed', async t => {
   }
 
   t.test('a client does not notice that an origin is killed', async t => {
-    const blob = randomBlob(96 * MIB, 'origin killed')
+    const blob = randomBlob(64 * MIB, 'origin killed')
     await push(blob)
     let back = Promise.resolve()
     await t.resolves(pullAnd(second, blob, 4 * MIB, () => { back = system.kill('origin-1') }))
@@ -79,7 +79,7 @@ t.test('while processes are killed', async t => {
   })
 
   t.test('a push that a killed proxy broke off can be repeated', async t => {
-    const image = await makeImage({ layerBytes: [40 * MIB, 30 * MIB], seed: 2 })
+    const image = await makeImage({ layerBytes: [20 * MIB, 10 * MIB], seed: 2 })
     const broken = pushImage(proxyPort, REPOSITORY, 'v2', image)
     const back = system.kill('proxy')
     await t.rejects(broken)
@@ -92,12 +92,12 @@ t.test('while processes are killed', async t => {
 t.test('a system that is started again on its folder has what was pushed', async t => {
   const dataDir = temporaryFolder(t)
   const image = await makeImage({ layerBytes: [5 * MIB, 1], platforms: ['linux/amd64', 'linux/arm64'], seed: 3 })
-  const before = await startTestSystem(t, { dataDir })
+  const before = await startTestSystem(t, { dataDir, agents: 1 })
   await pushImage(before.proxyPort, REPOSITORY, 'kept', image)
   await pullImage(must(before.agents[0]).registryPort, REPOSITORY, 'kept', image)
   await before.stop()
 
-  const { proxyPort, agents } = await startTestSystem(t, { dataDir })
+  const { proxyPort, agents } = await startTestSystem(t, { dataDir, agents: 1 })
   for (const port of [proxyPort, ...agents.map(({ registryPort }) => registryPort)]) {
     await t.resolves(pullImage(port, REPOSITORY, 'kept', image))
   }

@@ -18,7 +18,7 @@ interface Connection { readonly turns: ReadonlyArray<{ readonly from: 'dialler' 
 
 const { connections }: { connections: readonly Connection[] } =
   JSON.parse(readFileSync(new URL('../golden/vectors/p2p.json', import.meta.url), 'utf8'))
-const RUNS = 120
+const RUNS = 200
 
 const bytes = Buffer.from(pattern(1000))
 const name = parseDigestHex('9ae5bf6a24c09bca9d2633fc99cc71241a16b993ef7c8019f574993fc886554c')
@@ -111,7 +111,9 @@ t.test('a leecher that hears a changed acceptor', async () => {
       await sayAll(peer, changed(stream, changes), cuts)
       end()
     })
-    const honest = await KrakenListener.start(async peer => { await seedTo(peer, blob, ids[1], { onHandshake: async () => { await ended; return false } }) })
+    const honest = await KrakenListener.start(async peer => {
+      await seedTo(peer, blob, ids[1], { onHandshake: async () => { await ended; return false } })
+    })
     peers.splice(0, peers.length, ...[hostile, honest].map((listener, i) => (
       { id: ids[i] ?? ids[0], ip: '127.0.0.1', port: listener.port, isOrigin: i === 1, isComplete: true })))
     await leecher.download('ns', blob.digest)
