@@ -22,7 +22,7 @@ interface Run { readonly seconds: number, readonly bytes: number, readonly cpuSe
 
 /**
  * A whole blob from process to process, over loopback and a memory file system where there is one: a raw copy as the
- * baseline, one origin to one agent to a reader, one origin to four agents, and a push through the proxy. The subjects
+ * baseline, one origin to one agent's disk and to a reader, one origin to four agents, and a push through the proxy. The subjects
  * take turns in every round and the medians are shown; the first round warms up and is not counted.
  */
 export async function transfer (isSmoke: boolean): Promise<Row[]> {
@@ -43,7 +43,7 @@ export async function transfer (isSmoke: boolean): Promise<Row[]> {
 }
 
 async function measure (system: System, raw: RawCopy, blob: Blob, { rounds, blobBytes }: Setting): Promise<Row[]> {
-  const runs: Record<'raw' | 'one' | 'four' | 'push', Run[]> = { raw: [], one: [], four: [], push: [] }
+  const runs: Record<'raw' | 'disk' | 'one' | 'four' | 'push', Run[]> = { raw: [], disk: [], one: [], four: [], push: [] }
   const healthMs: number[] = []
   const agents = system.plan.agents.map((_, i) => pidOf(system, `agent-${i + 1}`))
   const origin = pidOf(system, 'origin-1')
@@ -54,6 +54,8 @@ async function measure (system: System, raw: RawCopy, blob: Blob, { rounds, blob
     await deleteFromOrigin(system, blob.digest)
     keep('push', await timed([origin, pidOf(system, 'proxy')], blobBytes, async () => await push(system, blob)))
     keep('raw', await timed(raw.pids, blobBytes, async () => await raw.copy()))
+    keep('disk', await timed([origin, ...agents.slice(0, 1)], blobBytes, async () => await read(system, 0, blob.digest, 'last byte')))
+    await forget(system, blob.digest, [0])
     resetPeak(agents[0] ?? 0)
     const watch = watchHealth(system.plan.agents[0]?.serverPort ?? 0)
     keep('one', await timed([origin, ...agents.slice(0, 1)], blobBytes, async () => await read(system, 0, blob.digest)))
@@ -66,6 +68,7 @@ async function measure (system: System, raw: RawCopy, blob: Blob, { rounds, blob
   const rssPeakMB = (usageOf(agents.slice(0, 1))?.rssPeakBytes ?? 0) / 1e6
   return [
     rowOf(`${size} from process to process`, 'raw copy: file, socket, file', runs.raw, runs.raw),
+    rowOf(`${size} from process to process`, '1 origin, 1 agent, verified, on disk', runs.disk, runs.raw),
     { ...rowOf(`${size} from process to process`, '1 origin, 1 agent, verified, to a reader', runs.one, runs.raw), rssPeakMB },
     rowOf(`${size} from process to process`, '1 origin, 4 agents at once, to 4 readers', runs.four, runs.raw),
     rowOf(`${size} from process to process`, 'push through the proxy to 1 origin', runs.push, runs.raw),
@@ -155,10 +158,12 @@ async function push (system: System, blob: Blob): Promise<void> {
   if (done.status !== 201) throw new Error(`the push ended with ${done.status}`)
 }
 
-async function read (system: System, agent: number, digest: Digest): Promise<void> {
+/** Reads all of a blob, or only its last byte, which is there when all others are. */
+async function read (system: System, agent: number, digest: Digest, part: 'all' | 'last byte' = 'all'): Promise<void> {
   const port = system.plan.agents[agent]?.serverPort ?? 0
-  const answer = await call({ port, method: 'GET', path: `/namespace/bench%2Fblob/blobs/${digest}` })
-  if (answer.status !== 200) throw new Error(`agent ${agent + 1} answered ${answer.status}`)
+  const headers: Record<string, string> = part === 'all' ? {} : { range: 'bytes=-1' }
+  const answer = await call({ port, method: 'GET', path: `/namespace/bench%2Fblob/blobs/${digest}`, headers })
+  if (answer.status !== (part === 'all' ? 200 : 206)) throw new Error(`agent ${agent + 1} answered ${answer.status}`)
 }
 
 async function forget (system: System, digest: Digest, agents: readonly number[]): Promise<void> {

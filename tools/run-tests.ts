@@ -15,8 +15,9 @@ import { TapDigest } from './tap-digest.js'
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..')
 const TESTS = 'dist/test'
 const REAL_SUITES = `${TESTS}/real/`
-/** Suites with real programs share the machine's ports and time: one after the other, ten minutes each. */
-const REAL_OPTIONS = ['--jobs=1', '--timeout=600']
+/** Suites that start many processes or drive other programs have the machine to themselves: one after the other. */
+const HEAVY_SUITES = [`${TESTS}/e2e/`, `${TESTS}/hostile/`, REAL_SUITES]
+const HEAVY_OPTIONS = ['--jobs=1', '--timeout=600']
 
 /** The test files that `filters` select, by their paths from the root; all of them if there is no filter. */
 export function selectTests (paths: readonly string[], filters: readonly string[], wantsReal: boolean): string[] {
@@ -32,8 +33,24 @@ function listFiles (folder: string): string[] {
   return readdirSync(folder, { recursive: true, encoding: 'utf8' }).map(name => relative(root, join(folder, name)).split(sep).join('/'))
 }
 
-/** Runs tap, prints what it says in short, and resolves to the number of failures. */
-async function runTap (files: readonly string[], options: readonly string[]): Promise<number> {
+/** Runs the light files side by side and the heavy ones one by one, prints the totals, and resolves to the number of failures. */
+async function runAll (files: readonly string[]): Promise<number> {
+  const isHeavy = (path: string): boolean => HEAVY_SUITES.some(suite => path.startsWith(suite))
+  const totals = { passed: 0, failed: 0, skipped: 0 }
+  for (const [group, options] of [[files.filter(path => !isHeavy(path)), []], [files.filter(isHeavy), HEAVY_OPTIONS]] as const) {
+    if (group.length === 0) continue
+    const { passed, failed, skipped } = await runTap(group, options)
+    totals.passed += passed
+    totals.failed += failed
+    totals.skipped += skipped
+  }
+  if (totals.skipped > 0) console.log(`${totals.skipped} skipped or still to be written`)
+  console.log(`${totals.passed} passed, ${totals.failed} failed`)
+  return totals.failed
+}
+
+/** Runs tap and prints what it says in short. */
+async function runTap (files: readonly string[], options: readonly string[]): Promise<{ passed: number, failed: number, skipped: number }> {
   const tap = join(root, 'node_modules', '.bin', 'tap')
   const child = spawn(tap, ['run', '--reporter=tap', '--no-color', ...options, ...files], { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] })
   const ended = new Promise<string>(resolve => {
@@ -42,11 +59,7 @@ async function runTap (files: readonly string[], options: readonly string[]): Pr
   })
   const digest = new TapDigest(line => { console.log(line) })
   for await (const line of createInterface({ input: child.stdout, crlfDelay: Infinity })) digest.line(line)
-  const fault = await ended
-  const totals = digest.end(fault, files.length)
-  if (totals.skipped > 0) console.log(`${totals.skipped} skipped or still to be written`)
-  console.log(`${totals.passed} passed, ${totals.failed} failed`)
-  return totals.failed
+  return digest.end(await ended, files.length)
 }
 
 async function main (args: readonly string[]): Promise<number> {
@@ -54,7 +67,7 @@ async function main (args: readonly string[]): Promise<number> {
   const unknown = args.find(arg => arg.startsWith('-') && arg !== '--real')
   const filters = args.filter(arg => !arg.startsWith('-'))
   const files = selectTests(listFiles(join(root, TESTS)), filters, wantsReal)
-  if (unknown === undefined && files.length > 0) return runTap(files, wantsReal ? REAL_OPTIONS : [])
+  if (unknown === undefined && files.length > 0) return await runAll(files)
   console.error(unknown === undefined ? `no test matches ${filters.join(' ') || 'at all'}` : `unknown option ${unknown}; there is only --real`)
   console.log('0 passed, 1 failed')
   return 1

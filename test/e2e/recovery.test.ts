@@ -1,10 +1,11 @@
-import { readFile } from 'node:fs/promises'
+import { access, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { hexOf } from '../../runtime/core/digest.js'
-import { blobDir, sidecarIn, SIDECARS } from '../../runtime/store/paths.js'
+import { blobDir, dataIn, sidecarIn, SIDECARS } from '../../runtime/store/paths.js'
 import { decodeStatus } from '../../runtime/store/sidecars.js'
 import { makeImage } from '../support/image.js'
+import { until } from '../support/manual-time.js'
 import { must } from '../support/must.js'
 import { type RandomBlob, randomBlob } from '../support/random-blob.js'
 import { pullBlob, pullImage, pushBlob, pushImage } from '../support/registry.js'
@@ -37,7 +38,7 @@ t.test('while processes are killed', async t => {
   const push = async (blob: RandomBlob): Promise<void> => { await pushBlob(proxyPort, REPOSITORY, blob) }
 
   t.test('an agent goes on with what it had when it was killed', async t => {
-    const { blob, storedPieces } = await killMidway()
+    const { blob, storedPieces } = await killMidway(t)
     t.comment(`killed with ${storedPieces} of ${blob.bytes.length / PIECE_BYTES} pieces on record`)
     await t.resolves(pullBlob(first.registryPort, REPOSITORY, blob.digest, blob.bytes.length))
     const { bytesFromOrigins, bytesFromAgents } = await swarmStats(first)
@@ -48,18 +49,33 @@ t.test('while processes are killed', async t => {
   })
 
   /** Kills the first agent while it downloads; tries other blobs as long as the download is over before that. */
-  async function killMidway (): Promise<{ blob: RandomBlob, storedPieces: number }> {
+  async function killMidway (t: Test): Promise<{ blob: RandomBlob, storedPieces: number }> {
     for (let attempt = 1; attempt <= 5; attempt++) {
       const blob = randomBlob(96 * MIB, `killed ${attempt}`)
       await push(blob)
-      let back = Promise.resolve()
-      const pull = pullAnd(first, blob, 3 * PIECE_BYTES, () => { back = system.kill(first.name) })
-      await pull.catch(() => {})
-      await back
-      const status = await readFile(sidecarIn(blobDir(join(system.dataDir, first.name, 'download'), hexOf(blob.digest)), SIDECARS.status)).catch(() => undefined)
-      if (status !== undefined) return { blob, storedPieces: must(decodeStatus(status, blob.bytes.length / PIECE_BYTES)).count }
+      const pull = pullBlob(first.registryPort, REPOSITORY, blob.digest, blob.bytes.length).then(() => 'complete', () => 'broken off')
+      await until(async () => await isCached(blob) || (await piecesOnRecord(blob) ?? 0) >= 3)
+      const [outcome] = await Promise.all([pull, system.kill(first.name)])
+      const storedPieces = await piecesOnRecord(blob)
+      if (storedPieces === undefined) continue
+      t.equal(outcome, 'broken off', 'its client was told')
+      return { blob, storedPieces }
     }
     throw new Error('every download was over before its agent was killed')
+  }
+
+  function folderOf (tree: 'download' | 'cache', { digest }: RandomBlob): string {
+    return blobDir(join(system.dataDir, first.name, tree), hexOf(digest))
+  }
+
+  async function isCached (blob: RandomBlob): Promise<boolean> {
+    return await access(dataIn(folderOf('cache', blob))).then(() => true, () => false)
+  }
+
+  /** Undefined if no download of the blob is on the first agent's disk. */
+  async function piecesOnRecord (blob: RandomBlob): Promise<number | undefined> {
+    const status = await readFile(sidecarIn(folderOf('download', blob), SIDECARS.status)).catch(() => undefined)
+    return status === undefined ? undefined : decodeStatus(status, blob.bytes.length / PIECE_BYTES)?.count
   }
 
   t.test('a client does not notice that an origin is killed', async t => {

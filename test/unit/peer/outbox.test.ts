@@ -30,7 +30,9 @@ class SlowSocket implements PeerSocket {
   }
 }
 
-function setUp (t: Test, { slots = 4 } = {}): { socket: SlowSocket, queue: SlotQueue, outbox: Outbox, piece: (sent?: () => void) => void, content: Buffer } {
+interface Bench { socket: SlowSocket, queue: SlotQueue, outbox: Outbox, piece: (sent?: () => void) => void, content: Buffer }
+
+function setUp (t: Test, { slots = 4 } = {}): Bench {
   const socket = new SlowSocket()
   const queue = new SlotQueue(Slab.create(slots, SLOT_BYTES, { poison: true }))
   const outbox = new Outbox(socket, queue, error => { t.fail(error.message) })
