@@ -27,6 +27,8 @@ export type LabOptions = Partial<Parameters<typeof Swarm.start>[0]>
 /** Less patience than is shipped, so that tests which wait for it to end are short. */
 export const hasty: SchedulerConfig = {
   ...schedulerConfig,
+  connTtiMs: 5_000,
+  preemptionIntervalMs: 1_000,
   connState: { ...schedulerConfig.connState, blacklistMs: 400 },
   conn: { handshakeTimeoutMs: 1_000 },
   dispatch: { ...schedulerConfig.dispatch, pieceRequestTimeoutMinMs: 1_500, pieceRequestTimeoutPerMbMs: 1_500 }
