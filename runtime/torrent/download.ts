@@ -119,6 +119,7 @@ export class Download {
       return 'discard'
     }
     this.availability.take(piece)
+    this.#cooling.delete(piece)
     this.requests.arrive(conn.id, piece, now)
     return 'receive'
   }
