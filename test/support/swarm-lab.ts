@@ -1,9 +1,8 @@
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { readdirSync, readlinkSync } from 'node:fs'
 import fs from 'node:fs/promises'
 import path from 'node:path'
 import { crc32 } from 'node:zlib'
-import { createHash } from 'node:crypto'
 import { type Test } from 'tap'
 import { type SchedulerConfig } from '../../runtime/config/sections/scheduler.js'
 import { hexOf } from '../../runtime/core/digest.js'
@@ -14,7 +13,7 @@ import { DownloadStore } from '../../runtime/store/download.js'
 import { blobDir, dataIn } from '../../runtime/store/paths.js'
 import { type SwarmStats } from '../../workers/jobs.js'
 import { Swarm } from '../../workers/swarm-door.js'
-import { type KrakenListener, KrakenListener as Listener, type Misbehaviour, seedTo, type SharedBlob } from './kraken-peer.js'
+import { KrakenListener, type Misbehaviour, seedTo, type SharedBlob } from './kraken-peer.js'
 import { until } from './manual-time.js'
 import { randomBlob } from './random-blob.js'
 import { schedulerConfig } from './scheduler-config.js'
@@ -80,8 +79,8 @@ export class SwarmLab {
   }
 
   /** A scripted acceptor, handed out for this blob. */
-  async scripted (blob: LabBlob, talk: Parameters<typeof Listener.start>[0], kind: 'origin' | 'agent' = 'agent', id = randomPeerId()): Promise<KrakenListener> {
-    const listener = await Listener.start(talk)
+  async scripted (blob: LabBlob, talk: Parameters<typeof KrakenListener.start>[0], kind: 'origin' | 'agent' = 'agent', id = randomPeerId()): Promise<KrakenListener> {
+    const listener = await KrakenListener.start(talk)
     this.t.teardown(async () => { await listener.close() })
     this.tracker.know(blob.metaInfo).peers.push({ id, ip: '127.0.0.1', port: listener.port, isOrigin: kind === 'origin', isComplete: true })
     return listener
