@@ -56,7 +56,7 @@ export async function readMetaInfo (dir: string): Promise<FoundMetaInfo> {
   }
 }
 
-/** Unix seconds as a zig-zag varint (7 bits a byte, the lowest first), padded with zeros to 8 bytes. */
+/** Unix seconds, -(2^52) to 2^52 - 1, as a zig-zag varint (7 bits a byte, the lowest first), padded with zeros to 8 bytes. */
 export function encodeAccessTime (unixSeconds: number): Uint8Array {
   const bytes = new Uint8Array(ACCESS_TIME_BYTES)
   let rest = unixSeconds < 0 ? -2 * unixSeconds - 1 : 2 * unixSeconds

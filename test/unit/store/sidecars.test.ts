@@ -14,11 +14,12 @@ t.test('access times are zig-zag varints of 8 bytes', async t => {
   t.equal(Buffer.from(encodeAccessTime(1700000000)).toString('hex'), '80c49fd50c000000')
   t.equal(Buffer.from(encodeAccessTime(1786665600)).toString('hex'), '80eaf2a70d000000')
   t.equal(decodeAccessTime(Buffer.from('80c49fd50c000000', 'hex')), 1700000000)
+  t.equal(decodeAccessTime(encodeAccessTime(2 ** 52)), undefined, 'more than a number holds')
   for (const damaged of ['', '80', 'ffffffffffffffff']) t.equal(decodeAccessTime(Buffer.from(damaged, 'hex')), undefined, damaged)
 })
 
 t.test('every access time comes back, and no bytes bring the reader down', async () => {
-  fc.assert(fc.property(fc.integer({ min: -(2 ** 52), max: 2 ** 52 }), seconds => decodeAccessTime(encodeAccessTime(seconds)) === seconds))
+  fc.assert(fc.property(fc.integer({ min: -(2 ** 52), max: 2 ** 52 - 1 }), seconds => decodeAccessTime(encodeAccessTime(seconds)) === seconds))
   fc.assert(fc.property(fc.uint8Array({ maxLength: 20 }), bytes => { decodeAccessTime(bytes) }))
 })
 
