@@ -17,6 +17,8 @@ export interface Member {
   /** Kraken's own flags. */
   readonly flags: readonly string[]
   readonly healthUrl: string
+  /** True if clients push to it or pull from it: nothing may answer them before the rest of the system is there. */
+  readonly isFront: boolean
 }
 
 /**
@@ -32,7 +34,7 @@ export function writeConfigs (plan: SystemPlan, dataDir: string): Member[] {
     const comment = `# ${name} of the system in ${dataDir}. Written anew by each "shoal up" there; copy it to change it.\n` +
       `#   shoal ${role} --config ${configFile} ${all.join(' ')}\n`
     writeFileSync(configFile, comment + stringify(content))
-    return { name, role, configFile, flags: all, healthUrl: `http://${HOST}:${healthPort}/health` }
+    return { name, role, configFile, flags: all, healthUrl: `http://${HOST}:${healthPort}/health`, isFront: role === 'proxy' || role === 'agent' }
   })
 }
 

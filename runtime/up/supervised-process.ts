@@ -13,6 +13,8 @@ export interface ProcessSpec {
   readonly args: readonly string[]
   /** Gets standard output and error, appended. */
   readonly logFile: string
+  /** Started once every process of the lower stages was healthy; 0 unless given. */
+  readonly stage?: number
   /** Asked until it says true, each time the process was started. */
   isHealthy (signal: AbortSignal): Promise<boolean>
 }

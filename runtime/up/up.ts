@@ -87,12 +87,13 @@ async function choosePlan ({ origins, agents, portOffset, isOnFreePorts }: Syste
   return recorded?.origins.length === origins ? { ...free, origins: recorded.origins } : free
 }
 
-function specOf ({ name, role, configFile, flags, healthUrl }: Member, logDir: string): ProcessSpec {
+function specOf ({ name, role, configFile, flags, healthUrl, isFront }: Member, logDir: string): ProcessSpec {
   return {
     name,
     command: process.execPath,
     args: [MAIN, role, '--config', configFile, ...flags],
     logFile: join(logDir, `${name}.log`),
+    stage: isFront ? 1 : 0,
     isHealthy: async signal => await isHealthy(healthUrl, signal)
   }
 }

@@ -57,6 +57,35 @@ t.test('starts all, is ready when all are healthy, stops all', async t => {
   await supervisor.stop()
 })
 
+t.test('a later stage starts when the earlier one is healthy, and stops first', async t => {
+  const folder = t.testdir()
+  const watcher = new Watcher()
+  const open = join(folder, 'open')
+  const early = { ...specOf(folder, 'early', STEADY), isHealthy: async () => existsSync(open) }
+  const supervisor = new Supervisor([{ ...specOf(folder, 'late', STEADY), stage: 1 }, early], watcher.push, POLICY)
+  supervisor.start()
+  t.same(Object.entries(supervisor.pids).filter(([, pid]) => pid !== undefined).map(([name]) => name), ['early'])
+  writeFileSync(open, '')
+  await supervisor.ready(TIMEOUT)
+  t.same(watcher.events.map(({ name }) => name), ['early', 'late'])
+  const { early: earlyPid } = supervisor.pids
+  const stopped = supervisor.stop()
+  t.ok(earlyPid !== undefined && isRunning(earlyPid))
+  await stopped
+  t.same(supervisor.pids, { late: undefined, early: undefined })
+})
+
+t.test('a stop in the first stage starts no second one', async t => {
+  const folder = t.testdir()
+  const watcher = new Watcher()
+  const never = { ...specOf(folder, 'early', STEADY), isHealthy: async () => false }
+  const supervisor = new Supervisor([never, { ...specOf(folder, 'late', STEADY), stage: 1 }], watcher.push, POLICY)
+  supervisor.start()
+  await supervisor.stop()
+  t.same(supervisor.pids, { early: undefined, late: undefined })
+  t.notOk(existsSync(join(folder, 'late.log')))
+})
+
 t.test('starts again what ends, and says so', async t => {
   const folder = t.testdir()
   const watcher = new Watcher()
