@@ -47,7 +47,7 @@ export function hedge (asking: Asking, out: Effect[]): void {
   for (const piece of [...download.requests.hopefulPieces()]) {
     const [first, second] = download.requests.hopeful(piece)
     if (first === undefined || second !== undefined || download.have.has(piece)) continue
-    if (now - (first.arrivedAt ?? first.askedAt) <= download.hedgeMs) continue
+    if (now - (first.dueSince ?? now) <= download.hedgeMs) continue
     const helper = helperFor(asking, piece)
     if (helper !== undefined) request(asking, helper, piece, out)
   }

@@ -112,7 +112,7 @@ export class Download {
     const request = this.requests.find(conn.id, piece)
     if (request === undefined) conn.unsolicited++
     else if (request.askedAt > conn.answeredUpTo) conn.answeredUpTo = request.askedAt
-    const isArriving = this.requests.hopeful(piece).some(({ arrivedAt }) => arrivedAt !== undefined && now - arrivedAt <= this.hedgeMs)
+    const isArriving = this.requests.hopeful(piece).some(({ phase, dueSince = now }) => phase === 'arriving' && now - dueSince <= this.hedgeMs)
     if (this.have.has(piece) || isArriving || !this.trusts(conn)) {
       if (request?.phase !== 'arriving') this.requests.remove(conn.id, piece)
       this.#release(piece)
@@ -188,7 +188,7 @@ export class Download {
       const quietMs = now - Math.max(request.askedAt, conn.progressAt)
       switch (request.phase) {
         case 'arriving':
-          if (now - (request.arrivedAt ?? now) > CUT_OFF_TIMEOUTS * this.timeoutMs) return true
+          if (now - (request.dueSince ?? now) > CUT_OFF_TIMEOUTS * this.timeoutMs) return true
           break
         case 'asked':
         case 'moot':

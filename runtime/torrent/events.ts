@@ -52,6 +52,8 @@ export type Event =
   | { readonly type: 'pieceRequested', readonly conn: ConnId, readonly piece: PieceIndex }
   /** The header of a piece arrived. Answered in the same step by `receive` or `discard`. */
   | { readonly type: 'payloadStarted', readonly conn: ConnId, readonly piece: PieceIndex }
+  /** Whether bytes of that piece are due from the peer: not while it waits for a slot here, nor once all of them are in. */
+  | { readonly type: 'payloadDue', readonly conn: ConnId, readonly piece: PieceIndex, readonly isDue: boolean }
   /** Verified and on disk. */
   | { readonly type: 'pieceStored', readonly conn: ConnId, readonly piece: PieceIndex }
   /** Its bytes did not match their sum: the sender is cut off and left alone. */

@@ -17,8 +17,8 @@ export interface PieceRequest {
   readonly conn: ConnId
   readonly piece: PieceIndex
   readonly askedAt: Millis
-  /** When its payload began, once it did. */
-  readonly arrivedAt: Millis | undefined
+  /** Since when we wait for the peer: from the request, then from the start of the payload; undefined while nothing is due from it. */
+  readonly dueSince: Millis | undefined
   readonly phase: RequestPhase
 }
 
@@ -48,13 +48,21 @@ export class PieceRequests {
 
   ask (conn: ConnId, piece: PieceIndex, now: Millis): void {
     assert(this.find(conn, piece) === undefined, `connection ${conn} is asked twice for piece ${piece}`)
-    this.#put({ conn, piece, askedAt: now, arrivedAt: undefined, phase: 'asked' })
+    this.#put({ conn, piece, askedAt: now, dueSince: now, phase: 'asked' })
   }
 
   /** The payload has begun, of a piece that was asked for or not. */
   arrive (conn: ConnId, piece: PieceIndex, now: Millis): void {
     const askedAt = this.remove(conn, piece)?.askedAt ?? now
-    this.#put({ conn, piece, askedAt, arrivedAt: now, phase: 'arriving' })
+    this.#put({ conn, piece, askedAt, dueSince: now, phase: 'arriving' })
+  }
+
+  /** The clock of an arriving piece starts anew, or stops. */
+  due (conn: ConnId, piece: PieceIndex, isDue: boolean, now: Millis): void {
+    const request = this.find(conn, piece)
+    if (request?.phase !== 'arriving') return
+    this.remove(conn, piece)
+    this.#put({ ...request, dueSince: isDue ? now : undefined })
   }
 
   /** The answer is no longer waited for, or no longer needed. */

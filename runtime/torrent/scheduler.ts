@@ -79,6 +79,7 @@ export class Scheduler {
         const complete = this.#pieces.stored(now, event.conn, event.piece, out)
         return complete === undefined ? undefined : this.#verify(complete, out)
       }
+      case 'payloadDue': return this.#peers.withActive(event.conn, ({ download }, { id }) => download?.requests.due(id, event.piece, event.isDue, now))
       case 'pieceCorrupt': return this.#pieces.corrupt(now, event.conn, event.piece, out)
       case 'pieceDropped': return this.#pieces.dropped(now, event.conn, event.piece, out)
       case 'pieceAnnounced': case 'peerCompleted': case 'pieceRequested': case 'payloadStarted': case 'requestRefused':

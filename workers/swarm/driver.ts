@@ -17,7 +17,7 @@ import { Link, type LinkOwner, type PeerMessage } from '../../net/peer/link.js'
 import { type Handshake } from '../../net/wire/messages.js'
 import { type HashPool } from '../pool.js'
 import { type OpenedBlob, type SwarmEvents, type SwarmOptions, type SwarmStats } from '../jobs.js'
-import { type Reception, Receiver } from './receiver.js'
+import { type Reception, Receiver, type ReceiverOwner } from './receiver.js'
 import { suspects, type Torrent, type Torrents } from './torrents.js'
 
 /** What is known of a connection besides what the scheduler keeps. */
@@ -69,10 +69,10 @@ export interface DriverParts {
  * about peers and pieces by itself; it translates between messages, files and events, and keeps time.
  *
  *   a piece is requested   scheduler `request` -> `#perform`
- *   ... verified, stored   `payloadStarted` -> Receiver -> `#received`
+ *   ... verified, stored   `payloadStarted` -> Receiver -> `receptionDone`
  *   ... served             `pieceRequested` -> scheduler `serve` -> `#serve`
  */
-export class Driver implements LinkOwner {
+export class Driver implements LinkOwner, ReceiverOwner {
   readonly #scheduler: Scheduler
   readonly #receiver: Receiver
   readonly #conns = new Map<ConnId, Conn>()
@@ -99,7 +99,7 @@ export class Driver implements LinkOwner {
       isSeederOnly: parts.options.mode === 'seeder',
       allocateConn: () => this.#nextConn++ as ConnId
     })
-    this.#receiver = new Receiver(parts.receiveSlots, parts.pool, (link, torrent, piece, outcome) => this.#received(link, torrent, piece, outcome))
+    this.#receiver = new Receiver(parts.receiveSlots, parts.pool, this)
   }
 
   // ---- calls from the main thread ----
@@ -494,7 +494,9 @@ export class Driver implements LinkOwner {
 
   payloadDone (link: Link): void { this.#receiver.finish(link) }
 
-  #received (link: Link, torrent: Torrent, piece: PieceIndex, outcome: Reception): void {
+  receptionDue (link: Link, piece: PieceIndex, isDue: boolean): void { this.dispatch({ type: 'payloadDue', conn: link.id, piece, isDue }) }
+
+  receptionDone (link: Link, torrent: Torrent, piece: PieceIndex, outcome: Reception): void {
     if (torrent.isRetired) return
     const conn = link.id
     switch (outcome) {

@@ -9,7 +9,13 @@ import { type Torrent } from './torrents.js'
 
 /** How the reception of one piece ended. */
 export type Reception = 'stored' | 'corrupt' | 'dropped'
-export type ReceptionDone = (link: Link, torrent: Torrent, piece: PieceIndex, outcome: Reception) => void
+
+/** Who is told how the receptions go. */
+export interface ReceiverOwner {
+  /** Whether bytes of the piece are due from the peer: not while it waits for slots, nor once all of them are in. */
+  receptionDue (link: Link, piece: PieceIndex, isDue: boolean): void
+  receptionDone (link: Link, torrent: Torrent, piece: PieceIndex, outcome: Reception): void
+}
 
 interface Arrival {
   readonly torrent: Torrent
@@ -29,7 +35,7 @@ interface Arrival {
 export class Receiver {
   readonly #arrivals = new Map<Link, Arrival>()
 
-  constructor (readonly slots: SlotQueue, readonly pool: HashPool, readonly done: ReceptionDone) {}
+  constructor (readonly slots: SlotQueue, readonly pool: HashPool, readonly owner: ReceiverOwner) {}
 
   /** Lets the link read the piece whose header has come, now or as soon as there are slots. */
   begin (link: Link, torrent: Torrent, piece: PieceIndex): void {
@@ -39,10 +45,13 @@ export class Receiver {
     const count = Math.ceil(lengthBytes / this.slots.slab.slotBytes)
     const withdraw = this.slots.request(count, leases => {
       arrival.leases = leases
+      if (arrival.withdraw !== undefined) this.owner.receptionDue(link, piece, true)
       arrival.withdraw = undefined
       link.fill(cut(leases, lengthBytes))
     })
-    if (arrival.leases === undefined) arrival.withdraw = withdraw
+    if (arrival.leases !== undefined) return
+    arrival.withdraw = withdraw
+    this.owner.receptionDue(link, piece, false)
   }
 
   /** All bytes of the link's piece are in. */
@@ -51,12 +60,13 @@ export class Receiver {
     if (arrival?.leases === undefined) return
     this.#arrivals.delete(link)
     const { torrent, piece, leases } = arrival
+    this.owner.receptionDue(link, piece, false)
     const sealed = leases.map(lease => this.slots.slab.seal(lease, lease.bytes.length))
     const release = torrent.hold()
     this.#keep(torrent, piece, sealed).then(
-      outcome => this.done(link, torrent, piece, outcome),
+      outcome => this.owner.receptionDone(link, torrent, piece, outcome),
       // A disk or pool error: the piece can be had again, the error is reported by whoever counts dropped pieces.
-      () => this.done(link, torrent, piece, 'dropped')
+      () => this.owner.receptionDone(link, torrent, piece, 'dropped')
     ).finally(() => {
       this.slots.release(sealed)
       release()

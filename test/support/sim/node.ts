@@ -324,6 +324,7 @@ export class SimNode {
 
   #deliver (end: End, piece: PieceIndex, isCorrupt: boolean, isForged: boolean, isFromOrigin: boolean): void {
     if (!end.taking.delete(piece)) return
+    if (end.conn !== undefined) this.dispatch({ type: 'payloadDue', conn: end.conn, piece, isDue: false })
     this.#later(HASH_MS, () => {
       const { conn } = end
       if (conn === undefined) return

@@ -231,6 +231,21 @@ t.test('an arrival that does not end makes way for another, and its sender is cu
   t.match(ofType(lone.wait(8_000), 'close'), [{ conn: slow.conn, reason: 'stalled' }])
 })
 
+t.test('a peer is not blamed for the time that a piece spends here', async t => {
+  const lone = new LoneScheduler({ pieceCount: 1 })
+  lone.open()
+  const { conn } = lone.accept('quick', 0)
+  lone.accept('other', 0)
+  const piece = lone.piece(0)
+  lone.step({ type: 'payloadStarted', conn, piece })
+  lone.step({ type: 'payloadDue', conn, piece, isDue: false })
+  t.same(ofType(lone.wait(10_000), 'close'), [], 'while it waits for a slot')
+  lone.step({ type: 'payloadDue', conn, piece, isDue: true })
+  lone.step({ type: 'payloadDue', conn, piece, isDue: false })
+  t.same(ofType(lone.wait(10_000), 'close'), [], 'while it is hashed and written')
+  t.same(types(lone.step({ type: 'pieceStored', conn, piece })), ['verifyTorrent'])
+})
+
 t.test('agents are asked before origins, and origins only for our share of what no agent has', async t => {
   const lone = new LoneScheduler({ pieceCount: 200, pieceBytes: 1 })
   lone.open()
