@@ -25,5 +25,10 @@ export const originApi = {
 
 /** Response header of `locations`: `host:port` of each owner, best first, joined by commas. */
 export const LOCATIONS_HEADER = 'Origin-Locations'
+/**
+ * Request header of the calls with which one of our origins gives another one its copy of a pushed blob. They are told at
+ * once if the blob is there; anybody else who pushes it is told when it has all its copies.
+ */
+export const COPY_HEADER = 'shoal-copy'
 /** Request header by which our own peers ask for metainfo with a SHA-256 for every piece. */
 export const PIECE_DIGESTS_HEADER = 'shoal-piece-digests'

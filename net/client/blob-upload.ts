@@ -1,6 +1,6 @@
 import { type Digest } from '../../runtime/core/digest.js'
 import { AppError } from '../../runtime/core/errors.js'
-import { originApi } from '../api/origin.js'
+import { COPY_HEADER, originApi } from '../api/origin.js'
 import { pathOf } from '../api/route.js'
 import { isRetryable, refusal } from './answers.js'
 import { type BlobContent } from './clients.js'
@@ -26,6 +26,8 @@ export interface BlobUpload {
 
 /** Where the three calls of an upload go, and what the last one says (http-api specification 5.3). */
 export interface UploadRoute {
+  /** Sent with every call. */
+  readonly headers?: Readonly<Record<string, string>>
   readonly start: string
   patch (uid: string): string
   commit (uid: string): { readonly path: string, readonly body?: string }
@@ -44,6 +46,7 @@ export function publicUpload (namespace: string, digest: Digest): UploadRoute {
 export function duplicateUpload (namespace: string, digest: Digest, delayMs: number): UploadRoute {
   return {
     ...publicUpload(namespace, digest),
+    headers: { [COPY_HEADER]: 'true' },
     commit: uid => ({
       path: pathOf(originApi.commitDuplicate, { namespace, digest, uid }),
       body: `{"Delay":${BigInt(Math.round(delayMs)) * 1_000_000n}}`
@@ -72,7 +75,7 @@ export async function uploadBlob (upload: BlobUpload, route: UploadRoute): Promi
   const { sizeBytes } = upload.content
   for (let offset = 0; offset < sizeBytes; offset += CHUNK_BYTES) {
     const end = Math.min(offset + CHUNK_BYTES, sizeBytes)
-    if (!await sendChunk(upload, route.patch(uid), offset, end)) return
+    if (!await sendChunk(upload, route, uid, offset, end)) return
   }
   await commitUpload(upload, route, uid)
 }
@@ -80,7 +83,7 @@ export async function uploadBlob (upload: BlobUpload, route: UploadRoute): Promi
 /** @returns the id of the upload, or undefined if the origin has the blob */
 async function startUpload (upload: BlobUpload, route: UploadRoute): Promise<string | undefined> {
   const path = `${route.start}?size=${upload.content.sizeBytes}`
-  const answer = await persist(upload, () => ({ method: 'POST', path, body: '', timeoutMs: START_MS }))
+  const answer = await persist(upload, () => ({ method: 'POST', path, headers: route.headers, body: '', timeoutMs: START_MS }))
   if (answer.status === 409) return undefined
   const uid = answer.header('location') ?? ''
   if (answer.status !== 200) throw refusal(whatOf(upload, 'start of the upload'), answer)
@@ -89,12 +92,12 @@ async function startUpload (upload: BlobUpload, route: UploadRoute): Promise<str
 }
 
 /** @returns false if the origin has got the blob meanwhile */
-async function sendChunk (upload: BlobUpload, path: string, offset: number, end: number): Promise<boolean> {
+async function sendChunk (upload: BlobUpload, route: UploadRoute, uid: string, offset: number, end: number): Promise<boolean> {
   const lengthBytes = end - offset
   const answer = await persist(upload, () => ({
     method: 'PATCH',
-    path,
-    headers: { 'Content-Range': `${offset}-${end}` },
+    path: route.patch(uid),
+    headers: { ...route.headers, 'Content-Range': `${offset}-${end}` },
     body: { lengthBytes, chunks: upload.content.read(offset, lengthBytes) }
   }))
   if (answer.status === 409) return false
@@ -106,7 +109,7 @@ async function commitUpload (upload: BlobUpload, route: UploadRoute, uid: string
   const { http, address, signal } = upload
   const { path, body = '' } = route.commit(uid)
   try {
-    const answer = await http.call({ address, method: 'PUT', path, body, signal, idleMs: COMMIT_MS, timeoutMs: COMMIT_MS })
+    const answer = await http.call({ address, method: 'PUT', path, headers: route.headers, body, signal, idleMs: COMMIT_MS, timeoutMs: COMMIT_MS })
     if (answer.status !== 200 && answer.status !== 409) throw commitRefusal(whatOf(upload, 'commit'), answer)
   } catch (error) {
     if (!isRetryable(error) || await startUpload(upload, route) !== undefined) throw error

@@ -68,6 +68,12 @@ export class Membership {
     return this.#ring.locationsOf(digest, member => this.#healthy.has(member), this.options.ring.replicasMax)
   }
 
+  /** Those who should have a blob, healthy or not, best first. */
+  owners (digest: Digest): readonly string[] { return this.ranking(digest).slice(0, this.options.ring.replicasMax) }
+
+  /** All members, best first: the owners, then those who step in for them. */
+  ranking (digest: Digest): readonly string[] { return this.#ring.ownersOf(digest) }
+
   /** Calls `listener` after every change of members or of their health; the function returned ends that. */
   onChange (listener: () => void): () => void {
     this.#listeners.add(listener)

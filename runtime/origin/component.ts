@@ -17,14 +17,17 @@ import { UndoList } from '../cluster/undo-list.js'
 import { type OriginConfig } from '../config/types.js'
 import { systemClock as clock } from '../core/clock.js'
 import { type RunningComponent } from '../core/component.js'
-import { type Digest } from '../core/digest.js'
+import { type Digest, hexOf } from '../core/digest.js'
 import { messageOf } from '../core/errors.js'
 import { seededPrng } from '../core/prng.js'
 import { type Logger } from '../observe/log.js'
+import { withTasks } from '../retry/routes.js'
+import { TaskQueue } from '../retry/task-queue.js'
 import { CasStore } from '../store/cas.js'
 import { Blobs } from './blobs.js'
 import { Cleanup, type DiskUsage } from './cleanup.js'
 import { clearLeftovers } from './leftovers.js'
+import { OwedCopies } from './owed-copies.js'
 import { type Backend, type Replica } from './ports.js'
 import { Pushes } from './pushes.js'
 import { Refresh } from './refresh.js'
@@ -55,6 +58,8 @@ export async function startOrigin (config: OriginConfig, log: Logger, { backend 
   try {
     const store = new CasStore({ cacheDir: config.castore.cacheDir, log })
     await store.prepare()
+    const queue = await TaskQueue.open({ dir: config.taskDir, clock, sleep, prng: seededPrng(clock.wall()), log })
+    undos.add('task queue', async () => { await queue.close() })
     const pool = createHashPool({ threads: Math.min(HASH_THREADS_MAX, availableParallelism()) })
     undos.add('hash pool', async () => { await pool.close() })
     const [uploads, swarm] = await allDecided(startUploads(config, undos), startSwarm(config, undos))
@@ -65,7 +70,7 @@ export async function startOrigin (config: OriginConfig, log: Logger, { backend 
     const tasks = new TaskGroup(log)
     undos.add('tasks', async () => { await tasks.close() })
 
-    const router = wire({ config, log, backend, store, pool, uploads, swarm, http, placement, tasks })
+    const router = wire({ config, log, backend, store, queue, pool, uploads, swarm, http, placement, tasks })
     const onFailure = (error: unknown, event: string): void => { log.warn({ error: messageOf(error) }, event) }
     const server = await listen(router.handle, { port: config.port, bodyBytesMax: BODY_BYTES_MAX, onFailure })
     undos.add('server', async () => { await server.close() })
@@ -82,6 +87,7 @@ interface Parts {
   readonly log: Logger
   readonly backend: Backend | undefined
   readonly store: CasStore
+  readonly queue: TaskQueue
   readonly pool: HashPool
   readonly uploads: Uploads
   readonly swarm: Swarm
@@ -91,15 +97,19 @@ interface Parts {
 }
 
 /** Puts the services together and starts those that work by themselves. */
-function wire ({ config, log, backend, store, pool, uploads, swarm, http, placement, tasks }: Parts): Router {
-  const { peerIp, zone, cluster, pieceLengths, castore, scheduler } = config
+function wire ({ config, log, backend, store, queue, pool, uploads, swarm, http, placement, tasks }: Parts): Router {
+  const { peerIp, zone, cluster, pieceLengths, castore, scheduler, durability } = config
   const replica = (address: string): Replica => createOriginClient(address, http)
-  const blobs = new Blobs({ store, pool, unseed: async digest => await swarm.remove(digest), pieceLengths, log })
+  const isPinned = (digest: Digest): boolean => queue.pinCount(hexOf(digest)) > 0
+  const blobs = new Blobs({ store, pool, unseed: async digest => await swarm.remove(digest), pieceLengths, isPinned, log })
   const copying = { placement, replica, content: async (digest: Digest) => await blobs.content(digest), tasks, sleep, log }
   const repair = new Repair({ ...copying, listLocal: () => blobs.list(), clock })
   const remember = (digest: Digest): void => { repair.remember(digest) }
   const staggerMs = config.duplicateWriteBackStaggerMs
-  const replication = new Replication({ ...copying, leaveToRepair: remember, staggerMs, prng: seededPrng(clock.wall()) })
+  const isCopying = (owner: string, digest: Digest): boolean => replication.isCopying(owner, digest)
+  const owed = new OwedCopies({ ...copying, queue, isCopying })
+  const { copiesMin } = durability
+  const replication: Replication = new Replication({ ...copying, owed, staggerMs, copiesMin, prng: seededPrng(clock.wall()) })
   const pushes = new Pushes({ blobs, uploads, replication })
   const keep = async (digest: Digest, stream: BlobStream): Promise<void> => { await pushes.store(digest, stream) }
   const refresh = new Refresh({ ...copying, backend, clock, store: keep, onLanded: remember })
@@ -114,13 +124,14 @@ function wire ({ config, log, backend, store, pool, uploads, swarm, http, placem
   })
 
   repair.start()
+  owed.start(tasks.signal)
   tasks.run('clear leftovers', async signal => {
     const count = await clearLeftovers(castore.cacheDir, clock, signal)
     if (count > 0) log.warn({ count }, 'entries without data removed')
   })
   const peer = { ip: peerIp, port: swarm.port, id: swarm.peerId, zone, cluster, isOrigin: true }
   const checkReady = async (): Promise<void> => { await swarm.probe({ signal: AbortSignal.timeout(scheduler.probeTimeoutMs) }) }
-  return originRouter({ blobs, pushes, refresh, cleanup, placement, backend, peer, checkReady }, { log })
+  return withTasks(originRouter({ blobs, pushes, refresh, cleanup, placement, backend, peer, checkReady }, { log }), queue)
 }
 
 async function diskUsage (dir: string): Promise<DiskUsage> {
@@ -128,9 +139,10 @@ async function diskUsage (dir: string): Promise<DiskUsage> {
   return { usedBytes: (blocks - bfree) * bsize, totalBytes: blocks * bsize }
 }
 
-async function startUploads ({ castore, memory, pieceLengths }: OriginConfig, undos: UndoList): Promise<Uploads> {
+async function startUploads ({ castore, memory, pieceLengths, durability }: OriginConfig, undos: UndoList): Promise<Uploads> {
   const { uploadDir, cacheDir, uploadTtlMs } = castore
-  const uploads = await Uploads.start({ uploadDir, cacheDir, uploadTtlMs, pieceLengths, slotCount: memory.uploadSlots, isDurable: true })
+  const { isDurable } = durability
+  const uploads = await Uploads.start({ uploadDir, cacheDir, uploadTtlMs, pieceLengths, slotCount: memory.uploadSlots, isDurable })
   undos.add('uploads', async () => { await uploads.close() })
   return uploads
 }

@@ -1,4 +1,4 @@
-import { LOCATIONS_HEADER, originApi, PIECE_DIGESTS_HEADER } from '../../net/api/origin.js'
+import { COPY_HEADER, LOCATIONS_HEADER, originApi, PIECE_DIGESTS_HEADER } from '../../net/api/origin.js'
 import { type Route } from '../../net/api/route.js'
 import { withDebug } from '../../net/http/debug.js'
 import { type HttpRequest, type Reply } from '../../net/http/engine.js'
@@ -57,6 +57,11 @@ export function originRouter (services: OriginServices, options: Omit<RouterOpti
     await pushes.write(digest, upload, parseChunkRange(request.header('content-range')), request.body)
     return ok()
   }
+  /** A call of a client's push, unless it comes from another origin. */
+  const pushed = async (request: HttpRequest, namespace: string, param: string, work: (digest: Digest) => Promise<Reply>): Promise<Reply> => {
+    const digest = digestParam(param)
+    return await (request.header(COPY_HEADER) === undefined ? pushes.forClient(namespace, digest, work(digest)) : work(digest))
+  }
   const commit = async (work: Promise<void>): Promise<Reply> => {
     try {
       await work
@@ -78,15 +83,17 @@ export function originRouter (services: OriginServices, options: Omit<RouterOpti
     ({ status: 200, headers: { [LOCATIONS_HEADER]: placement.locations(digestParam(digest)).join(',') } }))
   on(originApi.peerContext, () => json(peerContextToJson(peer), { newline: true, type: TEXT_TYPE }))
 
-  on(originApi.startUpload, async (_, { digest }, query) => await start(digestParam(digest), query))
+  on(originApi.startUpload, async (request, { namespace, digest }, query) =>
+    await pushed(request, namespace, digest, async target => await start(target, query)))
   on(originApi.startTransfer, async (_, { digest }, query) => await start(digestParam(digest), query))
-  on(originApi.patchUpload, async (request, { digest, uid }) => await patch(digestParam(digest), uid, request))
+  on(originApi.patchUpload, async (request, { namespace, digest, uid }) =>
+    await pushed(request, namespace, digest, async target => await patch(target, uid, request)))
   on(originApi.patchTransfer, async (request, { digest, uid }) => await patch(digestParam(digest), uid, request))
   on(originApi.commitTransfer, async (_, { digest, uid }) => await commit(pushes.commit(digestParam(digest), uid)))
-  on(originApi.commitDuplicate, async (request, { digest, uid }) => {
+  on(originApi.commitDuplicate, async (request, { namespace, digest, uid }) => {
     const target = digestParam(digest)
-    checkDuplicateBody(await request.body.bytes(DUPLICATE_BODY_BYTES_MAX))
-    return await commit(pushes.commit(target, uid))
+    const delayMs = delayIn(await request.body.bytes(DUPLICATE_BODY_BYTES_MAX))
+    return await commit(pushes.commitCopy(namespace, target, uid, delayMs))
   })
   on(originApi.commitUpload, async (_, { namespace, digest, uid }) =>
     await commit(pushes.commitReplicated(namespace, digestParam(digest), uid)))
@@ -139,14 +146,15 @@ export function originRouter (services: OriginServices, options: Omit<RouterOpti
 /** Go writes an empty list as `null`. */
 function orNull (list: readonly string[]): readonly string[] | null { return list.length === 0 ? null : list }
 
-/** `{"Delay":<ns>}`. Nothing is written back here yet, so the delay is only checked. @throws AppError INTERNAL */
-function checkDuplicateBody (bytes: Uint8Array): void {
+/** `{"Delay":<ns>}`, in milliseconds. @throws AppError INTERNAL */
+function delayIn (bytes: Uint8Array): number {
   try {
     const body = parseFirstJson(Buffer.from(bytes).toString(), 'decode body')
     const delay = field(body, 'Delay') ?? 0
     if ((body !== null && !isRecord(body)) || typeof delay !== 'number' || !Number.isInteger(delay)) {
       throw new AppError('BODY_INVALID', 'decode body: expected {"Delay":<nanoseconds>}')
     }
+    return Math.max(0, delay / 1e6)
   } catch (error) {
     throw asInternal(error)
   }

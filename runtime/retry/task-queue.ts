@@ -112,7 +112,7 @@ export class TaskQueue {
   wake (kind: { readonly name: string }, isMeant: (key: string) => boolean): number {
     let count = 0
     for (const slot of this.#slots.values()) {
-      if (slot.kind !== kind.name || slot.state !== 'waiting' || slot.failures === 0 || !isMeant(slot.key)) continue
+      if (slot.kind !== kind.name || slot.state !== 'waiting' || !isMeant(slot.key)) continue
       this.#reschedule(slot, 0)
       count++
     }
