@@ -10,7 +10,12 @@ export const buildIndexApi = {
   repositoryTags: route('GET', '/repositories/{repo}/tags'),
   list: route('GET', '/list/*'),
   origin: route('GET', '/origin'),
+  /** Ours: `<stamp> <digest>`, by this build-index's own records. */
+  tagVersion: route('GET', '/internal/tags/{tag}/version'),
   putDuplicate: route('PUT', '/internal/duplicate/tags/{tag}/digest/{digest}'),
   replicate: route('POST', '/remotes/tags/{tag}'),
   replicateDuplicate: route('POST', '/internal/duplicate/remotes/tags/{tag}/digest/{digest}')
 } as const
+
+/** Header of a duplicate put by one of ours: `<stamp> <digest>`. Kraken's build-indexes send none and ignore it. */
+export const TAG_VERSION_HEADER = 'shoal-tag-version'

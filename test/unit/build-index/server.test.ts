@@ -28,6 +28,7 @@ function buildIndex (names: string[] = [], replaced: Partial<BuildIndexService> 
     get: async tag => names.includes(tag) ? digestOf(tag) : undefined,
     page: (prefix, query) => index.page(prefix, query),
     originAddress: '127.0.0.1:15100',
+    version: async () => undefined,
     checkReadiness: async () => {},
     ...replaced
   }, noLog)

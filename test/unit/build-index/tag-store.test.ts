@@ -47,5 +47,7 @@ t.test('a damaged file is told apart from a missing one', async t => {
   const store = await open(dir)
   await store.put('team/app:v1', FIRST)
   await writeFile(join(dir, 'cache', 'team', 'app:v1', 'data'), 'rubbish')
+  t.equal(await store.get('team/app:v1'), FIRST, 'the sidecar says it too')
+  await writeFile(join(dir, 'cache', 'team', 'app:v1', '_tag_version'), 'rubbish')
   await t.rejects(store.get('team/app:v1'), { code: 'CORRUPT' })
 })
