@@ -6,6 +6,7 @@ import { type HostsConfig } from './sections/hosts.js'
 import { type DurabilityConfig, type MemoryConfig } from './sections/memory.js'
 import { type PrefetchConfig } from './sections/prefetch.js'
 import { type PieceLengthConfig } from './sections/metainfogen.js'
+import { type RegistryConfig } from './sections/registry.js'
 import { type RingConfig } from './sections/hashring.js'
 import { type RetryConfig, type SyncRetryConfig } from './sections/retry.js'
 import { type SchedulerConfig } from './sections/scheduler.js'
@@ -20,7 +21,7 @@ import { type UpstreamConfig } from './sections/upstream.js'
 
 export type {
   CasConfig, DockerConfig, DurabilityConfig, HealthConfig, HostsConfig, MemoryConfig, OriginStoreConfig, PieceLengthConfig, PrefetchConfig,
-  RetryConfig, RingConfig, SchedulerConfig, SyncRetryConfig, TagTypeConfig, UpstreamConfig
+  RegistryConfig, RetryConfig, RingConfig, SchedulerConfig, SyncRetryConfig, TagTypeConfig, UpstreamConfig
 }
 
 export interface AgentConfig {
@@ -96,5 +97,6 @@ export interface ProxyConfig {
   readonly origin: UpstreamConfig
   readonly buildIndex: UpstreamConfig
   readonly prefetch: PrefetchConfig
+  readonly registry: RegistryConfig
   readonly memory: MemoryConfig
 }

@@ -21,15 +21,25 @@ export interface Outcome {
   readonly reason?: string
 }
 
-/** Runs the cases one after the other, as far as they are of these categories. */
-export async function * runCases (subject: Subject, cases: readonly Case[], categories: readonly Category[]): AsyncGenerator<Outcome> {
-  for (const { category, title, run } of cases.filter(({ category }) => categories.includes(category))) {
-    try {
-      await run(subject)
-      yield { category, title, result: 'passed' }
-    } catch (error) {
-      yield { category, title, result: error instanceof Unsupported ? 'unsupported' : 'failed', reason: messageOf(error) }
-    }
+/** Runs the cases, as far as they are of these categories, `atOnce` at the same time; their outcomes come in order. */
+export async function * runCases (
+  subject: Subject, cases: readonly Case[], categories: readonly Category[], atOnce = 1
+): AsyncGenerator<Outcome> {
+  const waiting = cases.filter(({ category }) => categories.includes(category))
+  const running: Array<Promise<Outcome>> = []
+  while (waiting.length + running.length > 0) {
+    while (running.length < atOnce && waiting.length > 0) running.push(...waiting.splice(0, 1).map(async each => await outcomeOf(subject, each)))
+    const first = await running.shift()
+    if (first !== undefined) yield first
+  }
+}
+
+async function outcomeOf (subject: Subject, { category, title, run }: Case): Promise<Outcome> {
+  try {
+    await run(subject)
+    return { category, title, result: 'passed' }
+  } catch (error) {
+    return { category, title, result: error instanceof Unsupported ? 'unsupported' : 'failed', reason: messageOf(error) }
   }
 }
 

@@ -26,6 +26,7 @@ function buildIndex (names: string[] = [], replaced: Partial<BuildIndexService> 
     putDuplicate: async (tag, digest) => { puts.push(`duplicate ${tag} ${digest}`) },
     replicate: async tag => names.includes(tag),
     get: async tag => names.includes(tag) ? digestOf(tag) : undefined,
+    delete: async (tag, digest) => names.includes(tag) && (digest === undefined || digest === digestOf(tag)),
     page: (prefix, query) => index.page(prefix, query),
     originAddress: '127.0.0.1:15100',
     version: async () => undefined,
