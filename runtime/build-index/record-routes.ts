@@ -21,7 +21,10 @@ export function addRecordRoutes (router: Router, records: RecordStore): Router {
       const record = records.get(key)
       return record === undefined ? { status: 404 } : json(record, { newline: true })
     })
-    .on(buildIndexApi.putRecord, async (request, { key }) => json({ version: await records.put(key, valueOf(await bodyOf(request))) }, { newline: true }))
+    .on(buildIndexApi.putRecord, async (request, { key }) => {
+      const version = await records.put(key, valueOf(await bodyOf(request)))
+      return json({ version }, { newline: true })
+    })
     .on(buildIndexApi.putDuplicateRecord, async (request, { key }) => {
       const body = await bodyOf(request)
       await records.putVersion(key, { value: valueOf(body), version: Number(body['version']) })

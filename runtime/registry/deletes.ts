@@ -54,7 +54,9 @@ export class Deletes {
     return ACCEPTED
   }
 
-  async #find (repository: string, name: ContentDigest, options: TransferOptions): Promise<{ digest: Digest, manifest: Manifest | undefined } | undefined> {
+  async #find (
+    repository: string, name: ContentDigest, options: TransferOptions
+  ): Promise<{ digest: Digest, manifest: Manifest | undefined } | undefined> {
     const digest = await this.options.repositories.locate(repository, name, options)
     if (digest === undefined) return undefined
     const bytes = await this.options.reads.readBlob(repository, digest, MANIFEST_BYTES_MAX, options)

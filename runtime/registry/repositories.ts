@@ -138,9 +138,7 @@ class Known<K, V> {
   set (key: K, value: V): void {
     this.#entries.set(key, value)
     if (this.#entries.size <= KNOWN_MAX) return
-    for (const oldest of this.#entries.keys()) {
-      this.#entries.delete(oldest)
-      return
-    }
+    const [oldest] = this.#entries.keys()
+    if (oldest !== undefined) this.#entries.delete(oldest)
   }
 }

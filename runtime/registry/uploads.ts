@@ -39,7 +39,9 @@ export class RegistryUploads {
   async start (request: HttpRequest, repository: string): Promise<Reply> {
     const query = new URLSearchParams(request.rawQuery)
     const mounted = query.get('mount')
-    if (mounted !== null && isContentDigest(mounted) && await this.#isMounted(request, repository, mounted, query)) return created(repository, mounted)
+    if (mounted !== null && isContentDigest(mounted) && await this.#isMounted(request, repository, mounted, query)) {
+      return created(repository, mounted)
+    }
     checkAlgorithm(query)
     if (!query.has('digest')) return accepted(repository, await this.writes.startUpload(undefined), 0)
     return await this.#receiveWhole(request, repository, digestParameter(query))

@@ -27,7 +27,8 @@ const RUNS: ReadonlyArray<readonly [what: string, readUrl: string, categories: r
 
 for (const [what, readUrl, categories] of RUNS) {
   t.test(what, async t => {
-    for await (const { title, reason } of runCases(new Subject({ readUrl, writeUrl: proxyUrl }), CASES, categories, AT_ONCE)) t.equal(reason, undefined, title)
+    const subject = new Subject({ readUrl, writeUrl: proxyUrl })
+    for await (const { title, reason } of runCases(subject, CASES, categories, AT_ONCE)) t.equal(reason, undefined, title)
   })
 }
 

@@ -13,7 +13,8 @@ const BODY_BYTES_MAX = 40 * 1024 * 1024
 
 async function serve (t: Test, cluster: MemoryCluster, options: Partial<RegistryOptions> & { readonly isReadOnly?: boolean } = {}): Promise<string> {
   const { isReadOnly = false, ...rest } = options
-  const handle = createRegistry({ reads: cluster.reads, writes: isReadOnly ? undefined : cluster.writes }, { log: noLog, records: cluster.records, ...rest })
+  const backend = { reads: cluster.reads, writes: isReadOnly ? undefined : cluster.writes }
+  const handle = createRegistry(backend, { log: noLog, records: cluster.records, ...rest })
   const server = await listen(handle, { host: '127.0.0.1', port: 0, bodyBytesMax: BODY_BYTES_MAX })
   t.teardown(async () => { await server.close(0) })
   return `http://127.0.0.1:${server.port}`
