@@ -1,4 +1,4 @@
-import { type Digest } from '../runtime/core/digest.js'
+import { type Digest, type Sha512Digest } from '../runtime/core/digest.js'
 import { type PieceLengthConfig, type RingConfig, type UpstreamConfig } from '../runtime/config/types.js'
 import { type SchedulerConfig } from '../runtime/config/sections/scheduler.js'
 import { type ErrorCode } from '../runtime/core/errors.js'
@@ -54,6 +54,8 @@ export interface UploadCalls {
    */
   commit: { input: { upload: string, digest: Digest }, output: { sizeBytes: number } }
   cancel: { input: { upload: string }, output: { existed: boolean } }
+  /** Both sums of what is written so far, from one pass over the file. Errors: UPLOAD_UNKNOWN, STORAGE. */
+  digests: { input: { upload: string }, output: { sha256: Digest, sha512: Sha512Digest } }
 }
 
 /** What the upload service is started with; plain data, since it crosses a thread boundary. */

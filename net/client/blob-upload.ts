@@ -1,8 +1,8 @@
 import { type Digest } from '../../runtime/core/digest.js'
 import { AppError } from '../../runtime/core/errors.js'
-import { originApi } from '../api/origin.js'
+import { COPY_HEADER, originApi } from '../api/origin.js'
 import { pathOf } from '../api/route.js'
-import { isRetryable, refusal } from './answers.js'
+import { isNetworkError, isRetryable, refusal } from './answers.js'
 import { type BlobContent } from './clients.js'
 import { type Http, type HttpAnswer, type HttpCall } from './http.js'
 import { pause, type Sleep } from './upstream.js'
@@ -22,10 +22,14 @@ export interface BlobUpload {
   readonly content: BlobContent
   readonly signal: AbortSignal | undefined
   readonly sleep: Sleep
+  /** Whether the blob can go to somebody else, who is then tried sooner. */
+  readonly isReplaceable?: boolean
 }
 
 /** Where the three calls of an upload go, and what the last one says (http-api specification 5.3). */
 export interface UploadRoute {
+  /** Sent with every call. */
+  readonly headers?: Readonly<Record<string, string>>
   readonly start: string
   patch (uid: string): string
   commit (uid: string): { readonly path: string, readonly body?: string }
@@ -44,6 +48,7 @@ export function publicUpload (namespace: string, digest: Digest): UploadRoute {
 export function duplicateUpload (namespace: string, digest: Digest, delayMs: number): UploadRoute {
   return {
     ...publicUpload(namespace, digest),
+    headers: { [COPY_HEADER]: 'true' },
     commit: uid => ({
       path: pathOf(originApi.commitDuplicate, { namespace, digest, uid }),
       body: `{"Delay":${BigInt(Math.round(delayMs)) * 1_000_000n}}`
@@ -72,7 +77,7 @@ export async function uploadBlob (upload: BlobUpload, route: UploadRoute): Promi
   const { sizeBytes } = upload.content
   for (let offset = 0; offset < sizeBytes; offset += CHUNK_BYTES) {
     const end = Math.min(offset + CHUNK_BYTES, sizeBytes)
-    if (!await sendChunk(upload, route.patch(uid), offset, end)) return
+    if (!await sendChunk(upload, route, uid, offset, end)) return
   }
   await commitUpload(upload, route, uid)
 }
@@ -80,7 +85,7 @@ export async function uploadBlob (upload: BlobUpload, route: UploadRoute): Promi
 /** @returns the id of the upload, or undefined if the origin has the blob */
 async function startUpload (upload: BlobUpload, route: UploadRoute): Promise<string | undefined> {
   const path = `${route.start}?size=${upload.content.sizeBytes}`
-  const answer = await persist(upload, () => ({ method: 'POST', path, body: '', timeoutMs: START_MS }))
+  const answer = await persist(upload, () => ({ method: 'POST', path, headers: route.headers, body: '', timeoutMs: START_MS }))
   if (answer.status === 409) return undefined
   const uid = answer.header('location') ?? ''
   if (answer.status !== 200) throw refusal(whatOf(upload, 'start of the upload'), answer)
@@ -89,12 +94,12 @@ async function startUpload (upload: BlobUpload, route: UploadRoute): Promise<str
 }
 
 /** @returns false if the origin has got the blob meanwhile */
-async function sendChunk (upload: BlobUpload, path: string, offset: number, end: number): Promise<boolean> {
+async function sendChunk (upload: BlobUpload, route: UploadRoute, uid: string, offset: number, end: number): Promise<boolean> {
   const lengthBytes = end - offset
   const answer = await persist(upload, () => ({
     method: 'PATCH',
-    path,
-    headers: { 'Content-Range': `${offset}-${end}` },
+    path: route.patch(uid),
+    headers: { ...route.headers, 'Content-Range': `${offset}-${end}` },
     body: { lengthBytes, chunks: upload.content.read(offset, lengthBytes) }
   }))
   if (answer.status === 409) return false
@@ -106,10 +111,11 @@ async function commitUpload (upload: BlobUpload, route: UploadRoute, uid: string
   const { http, address, signal } = upload
   const { path, body = '' } = route.commit(uid)
   try {
-    const answer = await http.call({ address, method: 'PUT', path, body, signal, idleMs: COMMIT_MS, timeoutMs: COMMIT_MS })
+    const answer = await http.call({ address, method: 'PUT', path, headers: route.headers, body, signal, isReplaceable: upload.isReplaceable, idleMs: COMMIT_MS, timeoutMs: COMMIT_MS })
     if (answer.status !== 200 && answer.status !== 409) throw commitRefusal(whatOf(upload, 'commit'), answer)
   } catch (error) {
-    if (!isRetryable(error) || await startUpload(upload, route) !== undefined) throw error
+    // Whoever comes next may have got the blob by this very commit, and says so.
+    if (!isRetryable(error) || isLost(upload, error) || await startUpload(upload, route) !== undefined) throw error
   }
 }
 
@@ -121,16 +127,19 @@ function commitRefusal (what: string, answer: HttpAnswer): AppError {
 
 /** Makes a call up to three times; the body is read anew for each. @returns the last answer, whatever its status */
 async function persist (upload: BlobUpload, call: () => Omit<HttpCall, 'address'>): Promise<HttpAnswer> {
-  const { http, address, sleep, signal } = upload
+  const { http, address, sleep, signal, isReplaceable } = upload
   for (let tried = 1; ; tried++) {
     try {
-      const answer = await http.call({ ...call(), address, signal })
+      const answer = await http.call({ ...call(), address, signal, isReplaceable })
       if (tried === TRIES || !isRetryable(refusal('', answer))) return answer
     } catch (error) {
-      if (tried === TRIES || !isRetryable(error)) throw error
+      if (tried === TRIES || !isRetryable(error) || isLost(upload, error)) throw error
     }
     await pause(sleep, RETRY_MS, signal)
   }
 }
+
+/** Another try at the same host would only take time that the next one could use. */
+function isLost ({ isReplaceable }: BlobUpload, error: unknown): boolean { return isReplaceable === true && isNetworkError(error) }
 
 function whatOf ({ address, digest }: BlobUpload, step: string): string { return `${step} of ${digest} at ${address}` }

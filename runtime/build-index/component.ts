@@ -1,15 +1,29 @@
 import { randomInt } from 'node:crypto'
+import { hostname } from 'node:os'
+import { aliasKey } from '../../net/api/records.js'
 import { createBlobClient } from '../../net/client/blob-client.js'
+import { resolveHosts } from '../../net/client/hosts.js'
 import { createHttp } from '../../net/client/http.js'
 import { type Sleep, systemSleep } from '../../net/client/upstream.js'
 import { listen } from '../../net/http/uws.js'
+import { ownAddresses } from '../cluster/own-address.js'
+import { TaskGroup } from '../cluster/task-group.js'
+import { UndoList } from '../cluster/undo-list.js'
 import { type BuildIndexConfig, type HostsConfig } from '../config/types.js'
+import { systemClock as clock } from '../core/clock.js'
 import { type RunningComponent } from '../core/component.js'
 import { messageOf } from '../core/errors.js'
+import { seededPrng } from '../core/prng.js'
 import { type Logger } from '../observe/log.js'
+import { withTasks } from '../retry/routes.js'
+import { TaskQueue } from '../retry/task-queue.js'
+import { type ContentDigest, type Digest, isDigest } from '../core/digest.js'
 import { SimpleStore } from '../store/simple.js'
 import { Dependencies } from './dependencies.js'
-import { BODY_BYTES_MAX, createBuildIndexHandler } from './server.js'
+import { Neighbours } from './neighbours.js'
+import { addRecordRoutes } from './record-routes.js'
+import { RecordStore } from './records.js'
+import { BODY_BYTES_MAX, buildIndexRouter } from './server.js'
 import { TagService } from './tag-service.js'
 import { TagStore } from './tag-store.js'
 
@@ -17,35 +31,70 @@ import { TagStore } from './tag-store.js'
 export async function startBuildIndex (
   config: BuildIndexConfig, log: Logger, { sleep = systemSleep }: { readonly sleep?: Sleep } = {}
 ): Promise<RunningComponent> {
-  const tags = await TagStore.open(new SimpleStore({ cacheDir: config.store.cacheDir, log }))
-  log.info({ tagCount: tags.size }, 'tags read')
-  const http = createHttp()
-  const origins = createBlobClient({ hosts: config.origin, http, log })
-  const service = new TagService({
-    tags,
-    dependencies: new Dependencies({ origins, tagTypes: config.tagTypes, sleep }),
-    origins,
-    originAddress: stableAddress(config.origin.hosts)
-  })
-  const closeClients = async (): Promise<void> => {
-    await origins.close()
-    await http.close()
-  }
-  const onFailure = (error: unknown, event: string): void => { log.warn({ reason: messageOf(error) }, event) }
+  const undos = new UndoList(log)
   try {
-    const server = await listen(createBuildIndexHandler(service, log), { port: config.port, bodyBytesMax: BODY_BYTES_MAX, onFailure })
-    return {
-      ports: { port: server.port },
-      stop: async () => {
-        await server.close()
-        await closeClients()
-      }
-    }
+    const records = await RecordStore.open(recordDirOf(config.store.cacheDir), () => clock.wall())
+    undos.add('records', async () => { await records.close() })
+    const tags = await TagStore.open(new SimpleStore({ cacheDir: config.store.cacheDir, log }), records)
+    log.info({ tagCount: tags.size }, 'tags read')
+    const queue = await TaskQueue.open({ dir: config.taskDir, clock, sleep: systemSleep, prng: seededPrng(randomInt(2 ** 32)), log })
+    undos.add('task queue', async () => { await queue.close() })
+    const http = createHttp()
+    undos.add('http', async () => { await http.close() })
+    const origins = createBlobClient({ hosts: config.origin, http, log })
+    undos.add('origins', async () => { await origins.close() })
+    const neighbours = new Neighbours({
+      addresses: neighboursOf(config, log),
+      http,
+      queue,
+      policy: config.tagReplication,
+      own: async tag => await tags.find(tag),
+      staggerMs: config.duplicatePutStaggerMs,
+      clock,
+      log
+    })
+    neighbours.start()
+    const service = new TagService({
+      tags,
+      dependencies: new Dependencies({ origins, tagTypes: config.tagTypes, sleep, storedAs: name => storedAs(records, name) }),
+      origins,
+      originAddress: stableAddress(config.origin.hosts),
+      neighbours,
+      clock
+    })
+    const tasks = new TaskGroup(log)
+    undos.add('tasks', async () => { await tasks.close() })
+    const onFailure = (error: unknown, event: string): void => { log.warn({ reason: messageOf(error) }, event) }
+    const router = addRecordRoutes(withTasks(buildIndexRouter(service, log), queue), records)
+    const server = await listen(router.handle, { port: config.port, bodyBytesMax: BODY_BYTES_MAX, onFailure })
+    undos.add('server', async () => { await server.close() })
+    tasks.run('learn tags', async signal => {
+      const count = await neighbours.learn(tag => tags.has(tag), async (tag, version) => { await tags.advance(tag, version) }, signal)
+      if (count > 0) log.info({ count }, 'tags learnt from neighbours')
+    })
+    return { ports: { port: server.port }, stop: async () => { await undos.run() } }
   } catch (error) {
-    await closeClients()
+    await undos.run()
     throw error
   }
 }
+
+/** The members of the cluster without ourselves. */
+function neighboursOf ({ cluster, port }: BuildIndexConfig, log: Logger): () => Promise<readonly string[]> {
+  if (cluster === undefined) return async () => []
+  const own = new Set(ownAddresses(hostname(), port))
+  const resolve = resolveHosts(cluster.hosts, { log })
+  return async () => (await resolve()).filter(address => !own.has(address))
+}
+
+/** What the registries have on record about a digest that is not by SHA-256. */
+function storedAs (records: RecordStore, name: ContentDigest): Digest | undefined {
+  const { value = '' } = records.get(aliasKey(name)) ?? {}
+  return isDigest(value) ? value : undefined
+}
+
+/** The folder of the records: beside the tags, since everything below `cache_dir` is a tag. */
+function recordDirOf (cacheDir: string): string { return `${cacheDir.replace(/\/+$/, '')}.records` }
 
 /** How other clusters reach the origins: the name, or a member drawn once (cluster specification 3.4). */
 function stableAddress (hosts: HostsConfig): string {

@@ -1,12 +1,13 @@
 import { withDebug } from '../../net/http/debug.js'
 import { type Handler, type HttpRequest, type Reply } from '../../net/http/engine.js'
 import { json, ok, text, TEXT_TYPE } from '../../net/http/reply.js'
-import { createRouter } from '../../net/http/router.js'
-import { buildIndexApi } from '../../net/api/build-index.js'
+import { createRouter, type Router } from '../../net/http/router.js'
+import { buildIndexApi, TAG_VERSION_HEADER } from '../../net/api/build-index.js'
 import { parseDigest, type Digest } from '../core/digest.js'
 import { AppError, messageOf } from '../core/errors.js'
 import { field, isRecord, parseFirstJson } from '../core/json.js'
 import { type Logger } from '../observe/log.js'
+import { formatVersion, parseVersion, type TagVersion } from '../store/tag-version.js'
 import { nextQuery, parseListQuery } from './list-query.js'
 import { checkTag } from './tag-name.js'
 import { type Page, type PageQuery } from './tag-index.js'
@@ -18,11 +19,15 @@ export const BODY_BYTES_MAX = 64 * 1024
 export interface BuildIndexService {
   /** Checks that the tag is complete, then points it at `digest`. */
   put (tag: string, digest: Digest, signal: AbortSignal): Promise<void>
-  /** Points the tag at `digest` because another build-index, which has checked it, says so. */
-  putDuplicate (tag: string, digest: Digest): Promise<void>
+  /** Points the tag at `digest` because another build-index, which has checked it, says so; it may say since when. */
+  putDuplicate (tag: string, digest: Digest, version: TagVersion | undefined, delayMs: number): Promise<void>
   /** Sees to it that the tag is where else it has to be; false if there is no such tag. */
   replicate (tag: string, signal: AbortSignal): Promise<boolean>
-  get (tag: string): Promise<Digest | undefined>
+  get (tag: string, signal: AbortSignal): Promise<Digest | undefined>
+  /** By our own records alone. */
+  version (tag: string): Promise<TagVersion | undefined>
+  /** Deletes the tag, if it points at `digest` where one is named; false if it does not, or if there is none. */
+  delete (tag: string, digest: Digest | undefined, signal: AbortSignal): Promise<boolean>
   page (prefix: string, query: PageQuery): Page
   /** `host:port` of the origins, as other clusters reach them. */
   readonly originAddress: string
@@ -30,22 +35,29 @@ export interface BuildIndexService {
 }
 
 /** The HTTP surface of the build-index (http-api specification 7). */
-export function createBuildIndexHandler (service: BuildIndexService, log: Logger): Handler {
+export function createBuildIndexHandler (service: BuildIndexService, log: Logger): Handler { return buildIndexRouter(service, log).handle }
+
+export function buildIndexRouter (service: BuildIndexService, log: Logger): Router {
   const site: Site = { service, log }
   const router = withDebug(createRouter({ component: 'build-index', misses: 'method-not-allowed', log }))
   router.on(buildIndexApi.health, () => text('OK\n'))
   router.on(buildIndexApi.readiness, async request => readiness(service, request))
   router.on(buildIndexApi.putTag, async (request, params, query) => putTag(site, request, params, query))
   router.on(buildIndexApi.putDuplicate, async (request, params) => putDuplicate(site, request, params))
-  router.on(buildIndexApi.getTag, async (_, { tag }) => getTag(site, tag))
+  router.on(buildIndexApi.getTag, async ({ signal }, { tag }) => getTag(site, tag, signal))
   // The reference's front layer asks for the tag itself here, and remote replication depends on it (2.4).
-  router.on(buildIndexApi.hasTag, async (_, { tag }) => getTag(site, tag))
+  router.on(buildIndexApi.hasTag, async ({ signal }, { tag }) => getTag(site, tag, signal))
+  router.on(buildIndexApi.tagVersion, async (_, { tag }) => {
+    const version = await service.version(checkTag(tag))
+    return version === undefined ? { status: 404 } : text(formatVersion(version))
+  })
+  router.on(buildIndexApi.deleteTag, async ({ signal }, { tag }, query) => deleteTag(site, tag, query.get('digest'), signal))
   router.on(buildIndexApi.replicate, async (request, { tag }) => replicate(site, request, tag))
   router.on(buildIndexApi.replicateDuplicate, async (request, params) => replicateDuplicate(site, request, params))
   router.on(buildIndexApi.repositoryTags, (request, { repo }, query) => listRepository(service, request, repo, query))
   router.on(buildIndexApi.list, (request, params, query) => list(service, request, params['*'], query))
   router.on(buildIndexApi.origin, () => text(service.originAddress))
-  return router.handle
+  return router
 }
 
 interface Site { readonly service: BuildIndexService, readonly log: Logger }
@@ -68,13 +80,15 @@ async function putTag ({ service, log }: Site, { signal }: HttpRequest, params: 
   })
 }
 
-async function putDuplicate ({ service, log }: Site, { body }: HttpRequest, params: TagParams): Promise<Reply> {
+async function putDuplicate ({ service, log }: Site, request: HttpRequest, params: TagParams): Promise<Reply> {
   const { tag, digest } = targetOf(params)
-  const bytes = await body.bytes(BODY_BYTES_MAX)
+  const bytes = await request.body.bytes(BODY_BYTES_MAX)
   return orFailure(log.child({ tag }), '', async () => {
     const message = parseFirstJson(Buffer.from(bytes).toString(), 'decode body')
     if (!isRecord(message) && message !== null) throw new AppError('BODY_INVALID', 'decode body: expected an object such as {"delay":0}')
-    await service.putDuplicate(tag, digest)
+    const delay = field(message, 'delay')
+    const delayMs = typeof delay === 'number' && delay > 0 ? delay / 1e6 : 0
+    await service.putDuplicate(tag, digest, parseVersion(request.header(TAG_VERSION_HEADER) ?? ''), delayMs)
     return ok()
   })
 }
@@ -95,12 +109,18 @@ async function replicateDuplicate ({ log }: Site, { body }: HttpRequest, params:
   })
 }
 
-async function getTag ({ service, log }: Site, tag: string): Promise<Reply> {
+async function getTag ({ service, log }: Site, tag: string, signal: AbortSignal): Promise<Reply> {
   checkTag(tag)
   return orFailure(log.child({ tag }), 'storage: ', async () => {
-    const digest = await service.get(tag)
+    const digest = await service.get(tag, signal)
     return digest === undefined ? { status: 404, headLengthBytes: 0 } : text(digest)
   })
+}
+
+async function deleteTag ({ service, log }: Site, tag: string, digest: string | null, signal: AbortSignal): Promise<Reply> {
+  checkTag(tag)
+  const only = digest === null ? undefined : parseDigest(digest)
+  return orFailure(log.child({ tag }), 'storage: ', async () => ({ status: await service.delete(tag, only, signal) ? 202 : 404 }))
 }
 
 /** Bare tags; names that are not `repo:tag` are left out. */

@@ -26,6 +26,8 @@ export class TagIndex {
 
   get size (): number { return this.#names.length }
 
+  has (name: string): boolean { return this.#names[this.#firstFrom(name)] === name }
+
   add (name: string): void {
     const at = this.#firstFrom(name)
     if (this.#names[at] !== name) this.#names.splice(at, 0, name)

@@ -1,6 +1,10 @@
 import { type BlobClient } from '../../net/client/clients.js'
+import { type Clock } from '../core/clock.js'
 import { type Digest } from '../core/digest.js'
+import { isAppError } from '../core/errors.js'
+import { DELETED, isCredible, isDeletion, newerOf, compareVersions, type Stamp, stampAfter, type TagVersion } from '../store/tag-version.js'
 import { type Dependencies } from './dependencies.js'
+import { type Neighbours } from './neighbours.js'
 import { type BuildIndexService } from './server.js'
 import { type Page, type PageQuery } from './tag-index.js'
 import { type TagStore } from './tag-store.js'
@@ -13,35 +17,89 @@ export interface TagServiceOptions {
   readonly dependencies: Dependencies
   readonly origins: Pick<BlobClient, 'checkReadiness'>
   readonly originAddress: string
+  readonly neighbours: Pick<Neighbours, 'ask' | 'tell'>
+  readonly clock: Clock
+  /** Puts on record that the tag has to be written back; on the disk when it resolves. */
+  readonly writeBack?: (tag: string, delayMs: number) => Promise<void>
 }
 
-/** Reads and writes of tags (cluster specification 7). */
+/**
+ * Reads and writes of tags (cluster specification 7). A write has the time at which it came in, later than everything that
+ * any build-index within reach knew of the tag by then; the latest write wins everywhere. A read looks at what all within
+ * reach know, and what it gives they all know when it is given: so nobody ever sees a tag move back.
+ */
 export class TagService implements BuildIndexService {
   constructor (readonly options: TagServiceOptions) {}
 
   get originAddress (): string { return this.options.originAddress }
 
   async put (tag: string, digest: Digest, signal: AbortSignal): Promise<void> {
-    const { tags, dependencies } = this.options
+    const { tags, dependencies, neighbours, writeBack } = this.options
     const limited = { signal: AbortSignal.any([signal, AbortSignal.timeout(PUT_LIMIT_MS)]) }
-    const needed = await dependencies.resolve(tag, digest, limited)
+    const [needed, stamp] = await Promise.all([dependencies.resolve(tag, digest, limited), this.#nextStamp(tag, limited.signal)])
     await dependencies.check(tag, needed, limited)
-    await tags.put(tag, digest)
+    limited.signal.throwIfAborted()
+    const version = await tags.advance(tag, { digest, stamp })
+    await Promise.all([writeBack?.(tag, 0), neighbours.tell(tag, version)])
   }
 
-  async putDuplicate (tag: string, digest: Digest): Promise<void> { await this.options.tags.put(tag, digest) }
+  /** Without a version, from Kraken, it counts as written now. */
+  async putDuplicate (tag: string, digest: Digest, version: TagVersion | undefined, delayMs: number): Promise<void> {
+    const { tags, clock, writeBack } = this.options
+    const isGood = version?.digest === digest && isCredible(version.stamp, clock.wall())
+    await tags.advance(tag, isGood ? version : { digest, stamp: stampAfter(clock.wall(), [(await this.#own(tag))?.stamp]) })
+    await writeBack?.(tag, delayMs)
+  }
 
   /** No tag has remotes, so that it has all it needs is all there is to see to (http-api specification 7.2). */
   async replicate (tag: string, signal: AbortSignal): Promise<boolean> {
-    const digest = await this.options.tags.get(tag)
+    const digest = await this.get(tag, signal)
     if (digest === undefined) return false
     await this.options.dependencies.resolve(tag, digest, { signal })
     return true
   }
 
-  async get (tag: string): Promise<Digest | undefined> { return this.options.tags.get(tag) }
+  async get (tag: string, signal: AbortSignal): Promise<Digest | undefined> {
+    const { tags, neighbours } = this.options
+    const [own, theirs] = await Promise.all([this.#own(tag), neighbours.ask(tag, signal)])
+    const latest = [...theirs.values()].reduce(newerOf, own)
+    // Says, as one without neighbours does, what is wrong with a damaged file.
+    if (latest === undefined) return await tags.get(tag)
+    const isBehind = (version: TagVersion | undefined): boolean => version === undefined || compareVersions(version, latest) < 0
+    const behind = [...theirs].filter(([, version]) => isBehind(version)).map(([address]) => address)
+    if (isBehind(own)) await tags.advance(tag, latest)
+    if (behind.length > 0) await neighbours.tell(tag, latest, address => behind.includes(address))
+    return isDeletion(latest) ? undefined : await tags.get(tag) ?? latest.digest
+  }
+
+  /** A delete is a write as others are: the latest of them counts everywhere. */
+  async delete (tag: string, onlyIf: Digest | undefined, signal: AbortSignal): Promise<boolean> {
+    const { tags, neighbours, clock } = this.options
+    const [own, theirs] = await Promise.all([this.#own(tag), neighbours.ask(tag, signal)])
+    const latest = [...theirs.values()].reduce(newerOf, own)
+    if (latest === undefined || isDeletion(latest) || (onlyIf !== undefined && latest.digest !== onlyIf)) return false
+    const version = await tags.advance(tag, { digest: DELETED, stamp: stampAfter(clock.wall(), [latest.stamp]) })
+    await neighbours.tell(tag, version)
+    return isDeletion(version)
+  }
+
+  async version (tag: string): Promise<TagVersion | undefined> { return await this.#own(tag) }
 
   page (prefix: string, query: PageQuery): Page { return this.options.tags.page(prefix, query) }
 
   async checkReadiness (signal: AbortSignal): Promise<void> { await this.options.origins.checkReadiness({ signal }) }
+
+  async #nextStamp (tag: string, signal: AbortSignal): Promise<Stamp> {
+    const { neighbours, clock } = this.options
+    const [own, theirs] = await Promise.all([this.#own(tag), neighbours.ask(tag, signal)])
+    return stampAfter(clock.wall(), [own, ...theirs.values()].map(version => version?.stamp))
+  }
+
+  /** A damaged file counts as none: the neighbours may know, and a put repairs it. */
+  async #own (tag: string): Promise<TagVersion | undefined> {
+    return await this.options.tags.find(tag).catch((error: unknown) => {
+      if (isAppError(error, 'CORRUPT')) return undefined
+      throw error
+    })
+  }
 }

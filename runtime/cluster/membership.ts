@@ -10,6 +10,8 @@ import { TaskGroup } from './task-group.js'
 /** How long a host looks for itself among the members, and how often (cluster specification 2.4). */
 const SELF_WAIT_MS = 60_000
 const SELF_WAIT_INTERVAL_MS = 500
+/** How often the members are looked at while one of them is in doubt: those who wait for it should not wait long. */
+const DOUBT_INTERVAL_MS = 1_000
 
 export interface MembershipOptions {
   /** The members' addresses `host:port` as of now. @throws AppError if they cannot be known */
@@ -54,7 +56,7 @@ export class Membership {
     membership.#tasks.run('membership', async signal => {
       while (!signal.aborted) {
         await membership.refresh(signal)
-        await options.sleep(options.ring.refreshIntervalMs, signal).catch(() => {})
+        await options.sleep(membership.#intervalMs(), signal).catch(() => {})
       }
     })
     return membership
@@ -67,6 +69,12 @@ export class Membership {
   locations (digest: Digest): string[] {
     return this.#ring.locationsOf(digest, member => this.#healthy.has(member), this.options.ring.replicasMax)
   }
+
+  /** Those who should have a blob, healthy or not, best first. */
+  owners (digest: Digest): readonly string[] { return this.ranking(digest).slice(0, this.options.ring.replicasMax) }
+
+  /** All members, best first: the owners, then those who step in for them. */
+  ranking (digest: Digest): readonly string[] { return this.#ring.ownersOf(digest) }
 
   /** Calls `listener` after every change of members or of their health; the function returned ends that. */
   onChange (listener: () => void): () => void {
@@ -91,6 +99,12 @@ export class Membership {
   async stop (): Promise<void> {
     this.#listeners.clear()
     await this.#tasks.close()
+  }
+
+  #intervalMs (): number {
+    const { refreshIntervalMs } = this.options.ring
+    const isSettled = this.#health.isSettled(this.members.filter(member => member !== this.self))
+    return isSettled ? refreshIntervalMs : Math.min(refreshIntervalMs, DOUBT_INTERVAL_MS)
   }
 
   async #check (members: readonly string[], signal: AbortSignal): Promise<void> {

@@ -145,6 +145,16 @@ export function nested<const As extends string, T> (as: As, of: Section<T>, doc:
   return { as, schema: of.schema, doc, kind: of.kind, fallback: '', below: of.below }
 }
 
+/** A block that may be left out as a whole. */
+export function optionalNested<const As extends string, T> (as: As, of: Section<T>, doc: string): Field<As, T | undefined> {
+  return { ...optional(of), as, doc, fallback: 'none' }
+}
+
+/** `host:port`. */
+export function address<const As extends string> (options: Named<As>): Field<As, string> {
+  return field(options, addressShape(), undefined, '')
+}
+
 /** A key of Kraken's that is accepted with anything below it, and has no effect. */
 export function unused (doc: string): UnusedField { return { unused: true, opaque: true, doc } }
 

@@ -3,10 +3,12 @@ import { type DockerConfig } from './sections/container-runtime.js'
 import { type HealthConfig } from './sections/healthcheck.js'
 import { type CasConfig } from './sections/store.js'
 import { type HostsConfig } from './sections/hosts.js'
-import { type MemoryConfig } from './sections/memory.js'
+import { type DurabilityConfig, type MemoryConfig } from './sections/memory.js'
 import { type PrefetchConfig } from './sections/prefetch.js'
 import { type PieceLengthConfig } from './sections/metainfogen.js'
+import { type RegistryConfig } from './sections/registry.js'
 import { type RingConfig } from './sections/hashring.js'
+import { type RetryConfig, type SyncRetryConfig } from './sections/retry.js'
 import { type SchedulerConfig } from './sections/scheduler.js'
 import { type TagTypeConfig } from './sections/tag-types.js'
 import { type OriginStoreConfig } from './sections/tracker-server.js'
@@ -18,8 +20,8 @@ import { type UpstreamConfig } from './sections/upstream.js'
  */
 
 export type {
-  CasConfig, DockerConfig, HealthConfig, HostsConfig, MemoryConfig, OriginStoreConfig, PieceLengthConfig, PrefetchConfig, RingConfig,
-  SchedulerConfig, TagTypeConfig, UpstreamConfig
+  CasConfig, DockerConfig, DurabilityConfig, HealthConfig, HostsConfig, MemoryConfig, OriginStoreConfig, PieceLengthConfig, PrefetchConfig,
+  RegistryConfig, RetryConfig, RingConfig, SchedulerConfig, SyncRetryConfig, TagTypeConfig, UpstreamConfig
 }
 
 export interface AgentConfig {
@@ -54,6 +56,10 @@ export interface OriginConfig {
   /** In ascending order of `minBlobBytes`, at least one (p2p specification 3.2). */
   readonly pieceLengths: readonly PieceLengthConfig[]
   readonly duplicateWriteBackStaggerMs: number
+  /** Folder of the tasks. */
+  readonly taskDir: string
+  readonly writeBack: RetryConfig
+  readonly durability: DurabilityConfig
   readonly memory: MemoryConfig
 }
 
@@ -73,6 +79,13 @@ export interface BuildIndexConfig {
   /** First match on the tag decides; `docker` resolves the manifest's references (cluster specification 7.3). */
   readonly tagTypes: readonly TagTypeConfig[]
   readonly origin: UpstreamConfig
+  /** The other build-indexes of this cluster, perhaps with this one among them; undefined if it is alone. */
+  readonly cluster: UpstreamConfig | undefined
+  readonly duplicatePutStaggerMs: number
+  /** Folder of the tasks. */
+  readonly taskDir: string
+  readonly writeBack: RetryConfig
+  readonly tagReplication: RetryConfig
 }
 
 export interface ProxyConfig {
@@ -84,5 +97,6 @@ export interface ProxyConfig {
   readonly origin: UpstreamConfig
   readonly buildIndex: UpstreamConfig
   readonly prefetch: PrefetchConfig
+  readonly registry: RegistryConfig
   readonly memory: MemoryConfig
 }

@@ -24,6 +24,8 @@ export interface BlobsOptions {
   /** Drops a blob from the swarm that seeds it. */
   readonly unseed: (digest: Digest) => Promise<unknown>
   readonly pieceLengths: readonly PieceLengthConfig[]
+  /** Whether something still has to be done with the blob, so that it must not be deleted. */
+  readonly isPinned?: (digest: Digest) => boolean
   readonly log: Logger
 }
 
@@ -48,11 +50,14 @@ export class Blobs {
   /** Unix milliseconds of the last access, exact to 5 minutes; undefined if there was none. */
   async lastAccessMs (digest: Digest): Promise<number | undefined> { return await this.options.store.lastAccessMs(digest) }
 
-  async isPersisted (digest: Digest): Promise<boolean> { return await this.options.store.isPersisted(digest) }
+  async isPersisted (digest: Digest): Promise<boolean> {
+    return this.options.isPinned?.(digest) === true || await this.options.store.isPersisted(digest)
+  }
 
   /** Lifts the mark that forbids deletion, if there is one. */
   async release (digest: Digest): Promise<void> {
-    await this.lock.run(digest, async () => { if (await this.isPersisted(digest)) await this.options.store.setPersisted(digest, false) })
+    const { store } = this.options
+    await this.lock.run(digest, async () => { if (await store.isPersisted(digest)) await store.setPersisted(digest, false) })
   }
 
   /** Whether there is a file for the blob, without a closer look; for those who hold its lock. */
@@ -98,6 +103,9 @@ export class Blobs {
   /** Removes our copy; false if there is none. @throws AppError DENIED while it must be kept */
   async delete (digest: Digest): Promise<boolean> {
     return await this.lock.run(digest, async () => {
+      if (this.options.isPinned?.(digest) === true) {
+        throw new AppError('DENIED', `cannot delete ${digest}: file is persisted until all of its copies are made; GET /x/tasks lists what is pending`)
+      }
       const isDeleted = await this.options.store.delete(digest)
       this.#checked.delete(digest)
       await this.options.unseed(digest)

@@ -5,6 +5,7 @@ import { resolveHosts } from '../../net/client/hosts.js'
 import { createHttp, type Http } from '../../net/client/http.js'
 import { createOriginClient } from '../../net/client/origin-client.js'
 import { systemSleep as sleep } from '../../net/client/upstream.js'
+import { originApi, STORE_ID_HEADER } from '../../net/api/origin.js'
 import { type Router } from '../../net/http/router.js'
 import { listen } from '../../net/http/uws.js'
 import { createHashPool, type HashPool } from '../../workers/pool.js'
@@ -17,20 +18,24 @@ import { UndoList } from '../cluster/undo-list.js'
 import { type OriginConfig } from '../config/types.js'
 import { systemClock as clock } from '../core/clock.js'
 import { type RunningComponent } from '../core/component.js'
-import { type Digest } from '../core/digest.js'
+import { type Digest, hexOf } from '../core/digest.js'
 import { messageOf } from '../core/errors.js'
 import { seededPrng } from '../core/prng.js'
 import { type Logger } from '../observe/log.js'
+import { withTasks } from '../retry/routes.js'
+import { TaskQueue } from '../retry/task-queue.js'
 import { CasStore } from '../store/cas.js'
 import { Blobs } from './blobs.js'
 import { Cleanup, type DiskUsage } from './cleanup.js'
 import { clearLeftovers } from './leftovers.js'
+import { OwedCopies } from './owed-copies.js'
 import { type Backend, type Replica } from './ports.js'
 import { Pushes } from './pushes.js'
 import { Refresh } from './refresh.js'
 import { Repair } from './repair.js'
 import { Replication } from './replication.js'
-import { originRouter } from './server.js'
+import { type MissingCopies, originRouter } from './server.js'
+import { storeIdOf, StoreWatch } from './store-id.js'
 
 /** The largest request body, as with the reference's front (http-api specification 2.1). A blob may come in several. */
 const BODY_BYTES_MAX = 10 * 2 ** 30
@@ -55,17 +60,21 @@ export async function startOrigin (config: OriginConfig, log: Logger, { backend 
   try {
     const store = new CasStore({ cacheDir: config.castore.cacheDir, log })
     await store.prepare()
+    const queue = await TaskQueue.open({ dir: config.taskDir, clock, sleep, prng: seededPrng(clock.wall()), log })
+    undos.add('task queue', async () => { await queue.close() })
     const pool = createHashPool({ threads: Math.min(HASH_THREADS_MAX, availableParallelism()) })
     undos.add('hash pool', async () => { await pool.close() })
     const [uploads, swarm] = await allDecided(startUploads(config, undos), startSwarm(config, undos))
     const http = createHttp()
     undos.add('http', async () => { await http.close() })
-    const placement = await joinCluster(config, http, log)
+    const storeId = await storeIdOf(config.castore.cacheDir)
+    const stores = new StoreWatch(log)
+    const placement = await joinCluster(config, http, stores, log)
     undos.add('membership', async () => { await placement.stop() })
     const tasks = new TaskGroup(log)
     undos.add('tasks', async () => { await tasks.close() })
 
-    const router = wire({ config, log, backend, store, pool, uploads, swarm, http, placement, tasks })
+    const router = wire({ config, log, backend, store, storeId, stores, queue, pool, uploads, swarm, http, placement, tasks })
     const onFailure = (error: unknown, event: string): void => { log.warn({ error: messageOf(error) }, event) }
     const server = await listen(router.handle, { port: config.port, bodyBytesMax: BODY_BYTES_MAX, onFailure })
     undos.add('server', async () => { await server.close() })
@@ -82,6 +91,11 @@ interface Parts {
   readonly log: Logger
   readonly backend: Backend | undefined
   readonly store: CasStore
+  /** Of our disk. */
+  readonly storeId: string
+  /** The disks of the other members. */
+  readonly stores: StoreWatch
+  readonly queue: TaskQueue
   readonly pool: HashPool
   readonly uploads: Uploads
   readonly swarm: Swarm
@@ -91,15 +105,19 @@ interface Parts {
 }
 
 /** Puts the services together and starts those that work by themselves. */
-function wire ({ config, log, backend, store, pool, uploads, swarm, http, placement, tasks }: Parts): Router {
-  const { peerIp, zone, cluster, pieceLengths, castore, scheduler } = config
+function wire ({ config, log, backend, store, storeId, stores, queue, pool, uploads, swarm, http, placement, tasks }: Parts): Router {
+  const { peerIp, zone, cluster, pieceLengths, castore, scheduler, durability } = config
   const replica = (address: string): Replica => createOriginClient(address, http)
-  const blobs = new Blobs({ store, pool, unseed: async digest => await swarm.remove(digest), pieceLengths, log })
+  const isPinned = (digest: Digest): boolean => queue.pinCount(hexOf(digest)) > 0
+  const blobs = new Blobs({ store, pool, unseed: async digest => await swarm.remove(digest), pieceLengths, isPinned, log })
   const copying = { placement, replica, content: async (digest: Digest) => await blobs.content(digest), tasks, sleep, log }
   const repair = new Repair({ ...copying, listLocal: () => blobs.list(), clock })
   const remember = (digest: Digest): void => { repair.remember(digest) }
   const staggerMs = config.duplicateWriteBackStaggerMs
-  const replication = new Replication({ ...copying, leaveToRepair: remember, staggerMs, prng: seededPrng(clock.wall()) })
+  const isCopying = (owner: string, digest: Digest): boolean => replication.isCopying(owner, digest)
+  const owed = new OwedCopies({ ...copying, queue, isCopying })
+  const { copiesMin } = durability
+  const replication: Replication = new Replication({ ...copying, owed, staggerMs, copiesMin, prng: seededPrng(clock.wall()) })
   const pushes = new Pushes({ blobs, uploads, replication })
   const keep = async (digest: Digest, stream: BlobStream): Promise<void> => { await pushes.store(digest, stream) }
   const refresh = new Refresh({ ...copying, backend, clock, store: keep, onLanded: remember })
@@ -114,13 +132,16 @@ function wire ({ config, log, backend, store, pool, uploads, swarm, http, placem
   })
 
   repair.start()
+  owed.start(tasks.signal)
+  stores.onLoss(() => { repair.compareAll() })
   tasks.run('clear leftovers', async signal => {
     const count = await clearLeftovers(castore.cacheDir, clock, signal)
     if (count > 0) log.warn({ count }, 'entries without data removed')
   })
   const peer = { ip: peerIp, port: swarm.port, id: swarm.peerId, zone, cluster, isOrigin: true }
   const checkReady = async (): Promise<void> => { await swarm.probe({ signal: AbortSignal.timeout(scheduler.probeTimeoutMs) }) }
-  return originRouter({ blobs, pushes, refresh, cleanup, placement, backend, peer, checkReady }, { log })
+  const missingCopies = (): MissingCopies => ({ owed: owed.count, underRepair: repair.backlog })
+  return withTasks(originRouter({ blobs, pushes, refresh, cleanup, placement, backend, peer, storeId, missingCopies, checkReady }, { log }), queue)
 }
 
 async function diskUsage (dir: string): Promise<DiskUsage> {
@@ -128,9 +149,10 @@ async function diskUsage (dir: string): Promise<DiskUsage> {
   return { usedBytes: (blocks - bfree) * bsize, totalBytes: blocks * bsize }
 }
 
-async function startUploads ({ castore, memory, pieceLengths }: OriginConfig, undos: UndoList): Promise<Uploads> {
+async function startUploads ({ castore, memory, pieceLengths, durability }: OriginConfig, undos: UndoList): Promise<Uploads> {
   const { uploadDir, cacheDir, uploadTtlMs } = castore
-  const uploads = await Uploads.start({ uploadDir, cacheDir, uploadTtlMs, pieceLengths, slotCount: memory.uploadSlots, isDurable: true })
+  const { isDurable } = durability
+  const uploads = await Uploads.start({ uploadDir, cacheDir, uploadTtlMs, pieceLengths, slotCount: memory.uploadSlots, isDurable })
   undos.add('uploads', async () => { await uploads.close() })
   return uploads
 }
@@ -151,12 +173,16 @@ async function startSwarm ({ castore, memory, peerIp, peerPort, peerIdPolicy, sc
   return swarm
 }
 
-async function joinCluster ({ members, hostname, port, health, ring }: OriginConfig, http: Http, log: Logger): Promise<Membership> {
+async function joinCluster ({ members, hostname, port, health, ring }: OriginConfig, http: Http, stores: StoreWatch, log: Logger): Promise<Membership> {
   return await Membership.start({
     resolve: resolveHosts(members, { log }),
     canChange: members.dns !== undefined,
     ownAddresses: ownAddresses(hostname, port),
-    probe: async (address, signal) => await http.isHealthy(address, { signal, timeoutMs: health.timeoutMs }),
+    probe: async (address, signal) => {
+      const { status, header } = await http.call({ method: 'GET', address, path: originApi.health.path, signal, timeoutMs: health.timeoutMs })
+      if (status === 200) stores.saw(address, header(STORE_ID_HEADER))
+      return status === 200
+    },
     health,
     ring,
     sleep,

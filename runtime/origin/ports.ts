@@ -10,6 +10,10 @@ export interface Placement {
   readonly self: string
   /** The healthy owners of a blob, best first, never empty (cluster specification 2.3). */
   locations (digest: Digest): string[]
+  /** Those who should have a blob, healthy or not, best first. */
+  owners (digest: Digest): readonly string[]
+  /** All members, best first: the owners, then those who step in for them. */
+  ranking (digest: Digest): readonly string[]
   /** All members that are healthy, in no particular order. */
   readonly healthy: readonly string[]
   /** Calls `listener` after every change of members or of their health; the function returned ends that. */

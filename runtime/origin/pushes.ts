@@ -14,8 +14,13 @@ export const BLOB_BYTES_MAX = 2 ** 40
 export interface PushesOptions {
   readonly blobs: Blobs
   readonly uploads: Uploads
-  readonly replication: Pick<Replication, 'replicate' | 'settled'>
+  readonly replication: Pick<Replication, 'replicate'>
+  /** Puts on record that the blob has to be written back; on the disk when it resolves. */
+  readonly writeBack?: (namespace: string, digest: Digest, delayMs: number) => Promise<void>
 }
+
+/** Pushes remembered as acknowledged; beyond that all are forgotten, and seen to once more if they come again. */
+const ACKNOWLEDGED_MAX = 65_536
 
 /**
  * Blobs on their way in: start, chunks, commit (http-api specification 5.3). The chunks of one upload are written one after
@@ -24,6 +29,8 @@ export interface PushesOptions {
  */
 export class Pushes {
   readonly #turns = new KeyedLock<string>()
+  /** What this process has acknowledged, by namespace and digest. */
+  readonly #acknowledged = new Set<string>()
 
   constructor (readonly options: PushesOptions) {}
 
@@ -32,6 +39,19 @@ export class Pushes {
     const { blobs, uploads } = this.options
     if (await blobs.has(digest)) throw exists(digest)
     return await uploads.start(sizeBytesHint)
+  }
+
+  /**
+   * Runs one call of a client's push. A client takes "it exists" for success, at whatever call it is told so; so by then the
+   * blob has all that an acknowledged one has.
+   */
+  async forClient<T> (namespace: string, digest: Digest, call: Promise<T>): Promise<T> {
+    try {
+      return await call
+    } catch (error) {
+      if (isAppError(error, 'BLOB_EXISTS') && !this.#acknowledged.has(keyOf(namespace, digest))) await this.#acknowledge(namespace, digest)
+      throw error
+    }
   }
 
   /**
@@ -84,17 +104,22 @@ export class Pushes {
     }))
   }
 
-  /** The same, and the blob has been copied to its other owners when this resolves or tells that it exists. */
+  /** The same for a client: when this resolves, or tells that it exists, the blob is safe. */
   async commitReplicated (namespace: string, digest: Digest, upload: string): Promise<void> {
-    const { replication } = this.options
+    await this.forClient(namespace, digest, this.commit(digest, upload))
+    await this.#acknowledge(namespace, digest)
+  }
+
+  /** The same for an origin that gives us our copy. */
+  async commitCopy (namespace: string, digest: Digest, upload: string, delayMs: number): Promise<void> {
+    const { writeBack } = this.options
     try {
       await this.commit(digest, upload)
     } catch (error) {
-      // Whoever pushes a blob that another client is pushing may rely on it just as much.
-      if (isAppError(error, 'BLOB_EXISTS')) await replication.settled(digest)
+      if (isAppError(error, 'BLOB_EXISTS')) await writeBack?.(namespace, digest, delayMs)
       throw error
     }
-    await replication.replicate(namespace, digest)
+    await writeBack?.(namespace, digest, delayMs)
   }
 
   /** Puts a blob that comes from another store into the cache. @throws AppError DIGEST_MISMATCH, BODY_TOO_SHORT, SIZE_INVALID */
@@ -118,11 +143,22 @@ export class Pushes {
     }
   }
 
+  /** Resolves when a client may be told that its push succeeded: nothing that was promised depends on this process any more. */
+  async #acknowledge (namespace: string, digest: Digest): Promise<void> {
+    const { writeBack, replication } = this.options
+    await writeBack?.(namespace, digest, 0)
+    await replication.replicate(namespace, digest)
+    if (this.#acknowledged.size >= ACKNOWLEDGED_MAX) this.#acknowledged.clear()
+    this.#acknowledged.add(keyOf(namespace, digest))
+  }
+
   async #cutBack (upload: string, sizeBytes: number): Promise<void> {
     const { uploads } = this.options
     const now = await uploads.status(upload)
     if (now !== undefined && now.sizeBytes > sizeBytes) await uploads.truncate(upload, sizeBytes)
   }
 }
+
+function keyOf (namespace: string, digest: Digest): string { return `${digest} ${namespace}` }
 
 function exists (digest: Digest): AppError { return new AppError('BLOB_EXISTS', `blob ${digest} is in the cache already`) }

@@ -1,16 +1,16 @@
 import { type BlobContent } from '../../net/client/clients.js'
 import { type Sleep } from '../../net/client/upstream.js'
 import { type TaskGroup } from '../cluster/task-group.js'
+import { type DurabilityConfig } from '../config/types.js'
 import { type Digest } from '../core/digest.js'
-import { messageOf } from '../core/errors.js'
 import { type Prng, shuffle } from '../core/prng.js'
 import { type Logger } from '../observe/log.js'
+import { Copying, type CopyOrder } from './copying.js'
+import { type OwedCopies } from './owed-copies.js'
 import { type Placement, type Replica } from './ports.js'
 
-/** How long a commit still waits for slower replicas once a second copy of the blob exists. */
-const STRAGGLER_MS = 10_000
-/** How often a commit tries to get a second copy before it leaves that to the repair. */
-const ROUNDS_MAX = 2
+/** How long a commit that has enough copies still waits for the other owners. */
+const STRAGGLER_MS = 1_000
 
 export interface ReplicationOptions {
   readonly placement: Placement
@@ -19,8 +19,9 @@ export interface ReplicationOptions {
   readonly content: (digest: Digest) => Promise<BlobContent>
   /** Distance between the write-backs of two replicas (`duplicate_write_back_stagger`). */
   readonly staggerMs: number
-  /** Takes the blobs of which an owner could not be given a copy. */
-  readonly leaveToRepair: (digest: Digest) => void
+  readonly copiesMin: DurabilityConfig['copiesMin']
+  /** Remembers, beyond the end of the process, which owners have to get a copy yet. */
+  readonly owed: Pick<OwedCopies, 'owe'>
   readonly tasks: TaskGroup
   readonly sleep: Sleep
   readonly prng: Prng
@@ -28,16 +29,26 @@ export interface ReplicationOptions {
 }
 
 /**
- * Copies a freshly committed blob to its other healthy owners before the commit is answered (cluster specification 6.3). A
- * commit waits until all of them have it, or for a while only once one of them has. It never fails for want of replicas:
- * what could not be copied is left to the repair. An owner that is not healthy gets its blobs when it is back.
+ * Gives a freshly committed blob to its other owners before the commit is answered (cluster specification 6.3, B01).
+ *
+ *     all healthy owners at once ---> enough copies: a moment of patience with the others ---+
+ *          |  failed or silent                                                               |
+ *          v                                                                                 v
+ *     next healthy member in the ring takes one more ---> nobody left -------> what is owed is put on record: answered
+ *
+ * With too few healthy members it does not fail: the copies that can be had are made, the others are owed and made as soon
+ * as their owners are there.
  */
 export class Replication {
   readonly #running = new Map<Digest, Promise<void>>()
+  readonly #copies = new Map<string, Copying>()
 
   constructor (readonly options: ReplicationOptions) {}
 
-  /** Resolves when the blob has as many copies as can be had now. Commits of one blob at the same time share the work. */
+  /**
+   * Resolves when the blob has as many copies as can be had now, and what is missing is on record. Commits of one blob at
+   * the same time share the work. @throws AppError if it could not be put on record
+   */
   async replicate (namespace: string, digest: Digest): Promise<void> {
     const running = this.#running.get(digest)
     if (running !== undefined) return await running
@@ -46,63 +57,76 @@ export class Replication {
     await work
   }
 
-  /** Resolves when no copying of this blob is under way any more. */
-  async settled (digest: Digest): Promise<void> { await this.#running.get(digest) }
+  /** Whether a copy for this owner is on its way. */
+  isCopying (owner: string, digest: Digest): boolean { return this.#copies.has(keyOf(owner, digest)) }
 
   async #replicate (namespace: string, digest: Digest): Promise<void> {
-    const { prng, leaveToRepair, log } = this.options
-    try {
-      for (let round = 1; round <= ROUNDS_MAX; round++) {
-        const owners = shuffle(this.#others(digest), prng)
-        if (owners.length === 0 || await this.#copyToAll(namespace, digest, owners)) return
-      }
-      log.warn({ digest }, 'blob has no second copy yet')
-    } catch (error) {
-      leaveToRepair(digest)
-      log.warn({ digest, error: messageOf(error) }, 'blob could not be replicated')
-    }
-  }
-
-  #others (digest: Digest): string[] {
-    const { placement } = this.options
-    return placement.locations(digest).filter(owner => owner !== placement.self)
-  }
-
-  /** True once at least one copy was made; the slower ones go on in the background. */
-  async #copyToAll (namespace: string, digest: Digest, owners: readonly string[]): Promise<boolean> {
+    const { placement, staggerMs, copiesMin, owed, prng, log } = this.options
+    const owners = placement.owners(digest)
+    const others = owners.filter(owner => owner !== placement.self)
+    if (others.length === 0) return
     const content = await this.options.content(digest)
+    const isHealthy = (member: string): boolean => placement.healthy.includes(member)
+    const standIns = placement.ranking(digest).filter(member => member !== placement.self && !owners.includes(member) && isHealthy(member))
+    // Health is known with a delay: before a copy is missing, even those are asked who seem to be down.
+    const spares = [...standIns, ...others.filter(owner => !isHealthy(owner))]
+    const orderFor = (address: string, i: number): CopyOrder => ({ address, namespace, digest, content, delayMs: (i + 1) * staggerMs })
+    const orders = shuffle([...others], prng).map(orderFor)
+    const wanted = Math.min(copiesMin, owners.length) - 1
+    const made = await this.#copyToSome(orders.filter(({ address }) => isHealthy(address)), spares.map(orderFor), wanted)
+    const missing = orders.filter(({ address }) => !made.has(address))
+    if (missing.length > 0) await owed.owe(missing.map(({ address, delayMs }) => ({ owner: address, namespace, digest, delayMs })))
+    if (made.size < wanted) log.warn({ digest, copies: made.size + 1, wanted: wanted + 1 }, 'blob acknowledged with too few copies')
+  }
+
+  /** Copies to all of `orders`, and to as many of the `spares` as it takes to have `wanted` copies. Returns who has one by then. */
+  async #copyToSome (orders: readonly CopyOrder[], spares: readonly CopyOrder[], wanted: number): Promise<Set<string>> {
+    const copies: Copying[] = []
+    const rest = [...spares]
     const done = new AbortController()
-    const copies = owners.map((owner, i) => this.#copyTo(owner, namespace, digest, content, (i + 1) * this.options.staggerMs))
-    const all = Promise.all(copies).then(made => made.includes(true))
+    let change: () => void = () => {}
+    let patience: Promise<void> | undefined
+    let isPatient = true
+    const start = (order: CopyOrder): void => { copies.push(this.#start(order, () => { change() })) }
+    for (const order of orders) start(order)
     try {
-      return await Promise.race([all, ...copies.map(copy => this.#patience(copy, done.signal))])
+      for (;;) {
+        const changed = new Promise<void>(resolve => { change = resolve })
+        const count = (state: Copying['state']): number => copies.filter(copy => copy.state === state).length
+        const going = count('going')
+        if (going === 0 && (count('made') >= wanted || rest.length === 0)) break
+        if (count('made') >= wanted) {
+          if (!isPatient) break
+          patience ??= this.options.sleep(STRAGGLER_MS, done.signal).then(() => {
+            isPatient = false
+            change()
+          }, () => {})
+        } else if (count('made') + going < wanted) {
+          const next = rest.shift()
+          if (next !== undefined) {
+            start(next)
+            continue
+          }
+        }
+        await changed
+      }
     } finally {
       done.abort()
+      await patience
     }
+    return new Set(copies.filter(copy => copy.state === 'made').map(copy => copy.order.address))
   }
 
-  /** Resolves a while after `copy` was made, and never if it was not. */
-  async #patience (copy: Promise<boolean>, signal: AbortSignal): Promise<true> {
-    if (await copy) await this.options.sleep(STRAGGLER_MS, signal).catch(() => {})
-    else await new Promise<never>(() => {})
-    return true
-  }
-
-  /** Whether the copy was made; one that was not is left to the repair. */
-  async #copyTo (owner: string, namespace: string, digest: Digest, content: BlobContent, delayMs: number): Promise<boolean> {
-    const { replica, tasks, leaveToRepair, log } = this.options
-    return await new Promise(resolve => {
-      tasks.run('replicate', async signal => {
-        try {
-          await replica(owner).uploadDuplicate(namespace, digest, content, delayMs, { signal })
-          resolve(true)
-        } catch (error) {
-          leaveToRepair(digest)
-          log.warn({ digest, owner, error: messageOf(error) }, 'replica could not be made')
-          resolve(false)
-        }
-      })
-      if (tasks.signal.aborted) resolve(false)
+  #start (order: CopyOrder, onChange: () => void): Copying {
+    const key = keyOf(order.address, order.digest)
+    const copy: Copying = new Copying(order, this.options, () => {
+      // Also called before the copy is in the map: one that cannot even begin.
+      if (this.#copies.get(key)?.isOver === true) this.#copies.delete(key)
+      onChange()
     })
+    if (!copy.isOver) this.#copies.set(key, copy)
+    return copy
   }
 }
+
+function keyOf (owner: string, digest: Digest): string { return `${owner} ${digest}` }

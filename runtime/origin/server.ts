@@ -1,4 +1,4 @@
-import { LOCATIONS_HEADER, originApi, PIECE_DIGESTS_HEADER } from '../../net/api/origin.js'
+import { COPY_HEADER, LOCATIONS_HEADER, originApi, PIECE_DIGESTS_HEADER, STORE_ID_HEADER } from '../../net/api/origin.js'
 import { type Route } from '../../net/api/route.js'
 import { withDebug } from '../../net/http/debug.js'
 import { type HttpRequest, type Reply } from '../../net/http/engine.js'
@@ -24,6 +24,14 @@ const DUPLICATE_BODY_BYTES_MAX = 64 * 1024
 /** What clients are told to wait before they ask again for a blob that is on its way. */
 const ASK_AGAIN_HEADERS = { 'Retry-After': '1' }
 
+/** Copies that owners have to get yet. */
+export interface MissingCopies {
+  /** Of blobs that were pushed here, on record until they are made. */
+  readonly owed: number
+  /** Blobs that were found to lack a copy at one of their owners, or may lack one. */
+  readonly underRepair: number
+}
+
 export interface OriginServices {
   readonly blobs: Blobs
   readonly pushes: Pushes
@@ -33,13 +41,17 @@ export interface OriginServices {
   readonly backend: Backend | undefined
   /** What is told of us to trackers. */
   readonly peer: PeerContext
+  /** Of our disk. */
+  readonly storeId: string
+  /** How many copies are known to be missing. */
+  readonly missingCopies: () => MissingCopies
   /** Rejects, with the reason, while this origin cannot serve. */
   readonly checkReady: () => Promise<void>
 }
 
 /** The blob server (http-api specification 5): each route is one call on a service. */
 export function originRouter (services: OriginServices, options: Omit<RouterOptions, 'component' | 'misses'>): Router {
-  const { blobs, pushes, refresh, cleanup, placement, backend, peer, checkReady } = services
+  const { blobs, pushes, refresh, cleanup, placement, backend, peer, storeId, missingCopies, checkReady } = services
   const router = withDebug(createRouter({ ...options, component: 'blobserver', misses: 'not-found' }))
 
   const on = <const Path extends string>(route: Route<Path>, handler: RouteHandler<Path>): void => {
@@ -57,6 +69,11 @@ export function originRouter (services: OriginServices, options: Omit<RouterOpti
     await pushes.write(digest, upload, parseChunkRange(request.header('content-range')), request.body)
     return ok()
   }
+  /** A call of a client's push, unless it comes from another origin. */
+  const pushed = async (request: HttpRequest, namespace: string, param: string, work: (digest: Digest) => Promise<Reply>): Promise<Reply> => {
+    const digest = digestParam(param)
+    return await (request.header(COPY_HEADER) === undefined ? pushes.forClient(namespace, digest, work(digest)) : work(digest))
+  }
   const commit = async (work: Promise<void>): Promise<Reply> => {
     try {
       await work
@@ -69,7 +86,11 @@ export function originRouter (services: OriginServices, options: Omit<RouterOpti
   const fetchMissing = async (namespace: string, digest: Digest): Promise<Reply> =>
     await refresh.begin(namespace, digest) === 'pending' ? { status: 202, headers: ASK_AGAIN_HEADERS } : { status: 404 }
 
-  on(originApi.health, () => text('OK\n'))
+  on(originApi.health, () => {
+    const reply = text('OK\n')
+    return { ...reply, headers: { ...reply.headers, [STORE_ID_HEADER]: storeId } }
+  })
+  on(originApi.replication, () => json(missingCopies(), { newline: true }))
   on(originApi.readiness, async () => {
     await checkReady().catch((error: unknown) => { throw new AppError('UNAVAILABLE', `not ready to serve traffic: ${messageOf(error)}`, { cause: error }) })
     return text('OK\n')
@@ -78,15 +99,17 @@ export function originRouter (services: OriginServices, options: Omit<RouterOpti
     ({ status: 200, headers: { [LOCATIONS_HEADER]: placement.locations(digestParam(digest)).join(',') } }))
   on(originApi.peerContext, () => json(peerContextToJson(peer), { newline: true, type: TEXT_TYPE }))
 
-  on(originApi.startUpload, async (_, { digest }, query) => await start(digestParam(digest), query))
+  on(originApi.startUpload, async (request, { namespace, digest }, query) =>
+    await pushed(request, namespace, digest, async target => await start(target, query)))
   on(originApi.startTransfer, async (_, { digest }, query) => await start(digestParam(digest), query))
-  on(originApi.patchUpload, async (request, { digest, uid }) => await patch(digestParam(digest), uid, request))
+  on(originApi.patchUpload, async (request, { namespace, digest, uid }) =>
+    await pushed(request, namespace, digest, async target => await patch(target, uid, request)))
   on(originApi.patchTransfer, async (request, { digest, uid }) => await patch(digestParam(digest), uid, request))
   on(originApi.commitTransfer, async (_, { digest, uid }) => await commit(pushes.commit(digestParam(digest), uid)))
-  on(originApi.commitDuplicate, async (request, { digest, uid }) => {
+  on(originApi.commitDuplicate, async (request, { namespace, digest, uid }) => {
     const target = digestParam(digest)
-    checkDuplicateBody(await request.body.bytes(DUPLICATE_BODY_BYTES_MAX))
-    return await commit(pushes.commit(target, uid))
+    const delayMs = delayIn(await request.body.bytes(DUPLICATE_BODY_BYTES_MAX))
+    return await commit(pushes.commitCopy(namespace, target, uid, delayMs))
   })
   on(originApi.commitUpload, async (_, { namespace, digest, uid }) =>
     await commit(pushes.commitReplicated(namespace, digestParam(digest), uid)))
@@ -139,14 +162,15 @@ export function originRouter (services: OriginServices, options: Omit<RouterOpti
 /** Go writes an empty list as `null`. */
 function orNull (list: readonly string[]): readonly string[] | null { return list.length === 0 ? null : list }
 
-/** `{"Delay":<ns>}`. Nothing is written back here yet, so the delay is only checked. @throws AppError INTERNAL */
-function checkDuplicateBody (bytes: Uint8Array): void {
+/** `{"Delay":<ns>}`, in milliseconds. @throws AppError INTERNAL */
+function delayIn (bytes: Uint8Array): number {
   try {
     const body = parseFirstJson(Buffer.from(bytes).toString(), 'decode body')
     const delay = field(body, 'Delay') ?? 0
     if ((body !== null && !isRecord(body)) || typeof delay !== 'number' || !Number.isInteger(delay)) {
       throw new AppError('BODY_INVALID', 'decode body: expected {"Delay":<nanoseconds>}')
     }
+    return Math.max(0, delay / 1e6)
   } catch (error) {
     throw asInternal(error)
   }

@@ -51,6 +51,14 @@ export class ActiveHealth {
 
   isHealthy (host: string): boolean { return this.#healthy.has(host) }
 
+  /** True unless the next checks may make a difference soon: a host has failed, or not yet passed often enough since. */
+  isSettled (hosts: readonly string[]): boolean {
+    return hosts.every(host => {
+      const trend = this.#trends.get(host) ?? 0
+      return this.#healthy.has(host) && (trend === 0 || trend === this.options.passesMin)
+    })
+  }
+
   /** The healthy ones among `hosts`. A list of one is not worth a check: its only host is always healthy. */
   select (hosts: readonly string[]): string[] {
     return hosts.length === 1 ? [...hosts] : hosts.filter(host => this.#healthy.has(host))

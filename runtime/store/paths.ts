@@ -27,7 +27,9 @@ export const SIDECARS = {
   status: '_status',
   startedAt: '_startedat',
   /** Ours: the SHA-256 of each piece, 32 bytes each. Kraken ignores files that it does not know. */
-  pieceSha256: '_piece_sha256'
+  pieceSha256: '_piece_sha256',
+  /** Ours: since when a tag points at what. */
+  tagVersion: '_tag_version'
 } as const
 export type SidecarName = typeof SIDECARS[keyof typeof SIDECARS]
 

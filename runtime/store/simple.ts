@@ -1,14 +1,15 @@
 import { readdir, rm, rmdir, unlink } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { type Clock, systemClock } from '../core/clock.js'
-import { type Digest, parseDigest } from '../core/digest.js'
-import { AppError, messageOf } from '../core/errors.js'
+import { type Digest, isDigest } from '../core/digest.js'
+import { AppError, isAppError, messageOf } from '../core/errors.js'
 import { type Logger, noLog } from '../observe/log.js'
 import { AccessTimes } from './access-times.js'
 import { isAbsent, makeDir, makeDirDurably, readIfPresent, replaceFile, statIfPresent, storageError, syncDir } from './files.js'
 import { KeyedLock } from './keyed-lock.js'
 import { dataIn, flatDir, SIDECARS, sidecarIn } from './paths.js'
 import { decodePersist, encodePersist, readSidecar, writeSidecar } from './sidecars.js'
+import { compareVersions, formatVersion, parseVersion, stampAfter, type TagVersion } from './tag-version.js'
 
 /** A tag's file holds `sha256:` and 64 characters; a little more is read, to tell a damaged one from a missing one. */
 const TAG_BYTES_MAX = 4096
@@ -19,15 +20,23 @@ export interface SimpleStoreOptions {
   readonly log?: Logger
 }
 
-/** Tags on disk: a flat name such as `library/alpine:3.5` -> the digest that it points at. The last write wins. */
+/**
+ * Tags on disk: a flat name such as `library/alpine:3.5` -> the digest that it points at, and since when. The write with the
+ * latest stamp wins, in whatever order they come.
+ *
+ *   data            sha256:...                what Kraken reads and writes
+ *   _tag_version    <ms>.<count> sha256:...   written first; if the two differ, the younger file is right
+ */
 export class SimpleStore {
   readonly #cacheDir: string
   readonly #log: Logger
   readonly #accessTimes: AccessTimes
   readonly #lock = new KeyedLock<string>()
+  readonly #clock: Clock
 
   constructor ({ cacheDir, clock = systemClock, log = noLog }: SimpleStoreOptions) {
     this.#cacheDir = cacheDir
+    this.#clock = clock
     this.#log = log
     this.#accessTimes = new AccessTimes(clock)
   }
@@ -40,31 +49,71 @@ export class SimpleStore {
    * @throws AppError NAME_INVALID, CORRUPT if the file holds no digest, STORAGE
    */
   async get (name: string): Promise<Digest | undefined> {
-    const dir = flatDir(this.#cacheDir, name)
-    const bytes = await readIfPresent(dataIn(dir), TAG_BYTES_MAX)
-    if (bytes === undefined) return undefined
-    await this.#accessTimes.touch(dir).catch(error => {
+    const found = await this.find(name)
+    if (found === undefined) return undefined
+    await this.#accessTimes.touch(flatDir(this.#cacheDir, name)).catch(error => {
       this.#log.warn({ tag: name, error: messageOf(error) }, 'access time not written')
     })
+    return found.digest
+  }
+
+  /** What the tag points at and since when. No access. @throws as `get` */
+  async find (name: string): Promise<TagVersion | undefined> {
+    const dir = flatDir(this.#cacheDir, name)
+    const path = dataIn(dir)
+    const bytes = await readIfPresent(path, TAG_BYTES_MAX)
+    // Written last and deleted first: without it there is no tag.
+    if (bytes === undefined) return undefined
+    const noted = await this.#notedVersion(dir)
+    const digest = digestIn(bytes)
+    if (noted !== undefined && digest === noted.digest) return noted
+    const [data, sidecar] = await Promise.all([statIfPresent(path), statIfPresent(sidecarIn(dir, SIDECARS.tagVersion))])
+    // Kraken has written since; otherwise it was us, and a crash came between the two files.
+    const isForeign = noted === undefined || (data !== undefined && sidecar !== undefined && data.mtimeMs > sidecar.mtimeMs)
+    if (digest !== undefined && isForeign) return { digest, stamp: { ms: Math.floor(data?.mtimeMs ?? 0), count: 0 } }
+    if (noted === undefined) throw new AppError('CORRUPT', `the file of tag ${name} holds no digest: put the tag again`)
+    return noted
+  }
+
+  /** Points the tag at `digest` from now on, whatever stamp it has. @throws AppError STORAGE, STORAGE_FULL */
+  async set (name: string, digest: Digest): Promise<void> {
+    await this.#lock.run(name, async () => {
+      const found = await this.find(name).catch(() => undefined)
+      await this.#write(name, { digest, stamp: stampAfter(this.#clock.wall(), [found?.stamp]) })
+    })
+  }
+
+  /**
+   * Points the tag at `version`, unless it has a later one, and returns what it points at afterwards. When this resolves
+   * that survives a power loss; a reader sees the old or the new value. @throws AppError NAME_INVALID, STORAGE, STORAGE_FULL
+   */
+  async advance (name: string, version: TagVersion): Promise<TagVersion> {
+    return await this.#lock.run(name, async () => {
+      const found = await this.find(name).catch((error: unknown) => {
+        if (isAppError(error, 'CORRUPT')) return undefined
+        throw error
+      })
+      if (found !== undefined && compareVersions(found, version) >= 0) return found
+      await this.#write(name, version)
+      return version
+    })
+  }
+
+  async #write (name: string, version: TagVersion): Promise<void> {
+    const dir = flatDir(this.#cacheDir, name)
     try {
-      return parseDigest(bytes.toString().trim())
-    } catch (cause) {
-      throw new AppError('CORRUPT', `the file of tag ${name} holds no digest: put the tag again`, { cause })
+      await makeDirDurably(dir)
+      await writeSidecar(dir, SIDECARS.tagVersion, formatVersion(version), true)
+      await replaceFile(dataIn(dir), Buffer.from(version.digest), { isDurable: true })
+      await syncDir(dir)
+    } catch (error) {
+      throw storageError(error, 'write the tag', dir)
     }
   }
 
-  /** Points the tag at `digest`. When this resolves the new value survives a power loss; a reader sees the old or the new one. */
-  async set (name: string, digest: Digest): Promise<void> {
-    const dir = flatDir(this.#cacheDir, name)
-    await this.#lock.run(name, async () => {
-      try {
-        await makeDirDurably(dir)
-        await replaceFile(dataIn(dir), Buffer.from(digest), { isDurable: true })
-        await syncDir(dir)
-      } catch (error) {
-        throw storageError(error, 'write the tag', dir)
-      }
-    })
+  async #notedVersion (dir: string): Promise<TagVersion | undefined> {
+    const bytes = await readSidecar(dir, SIDECARS.tagVersion)
+    return bytes === undefined ? undefined : parseVersion(bytes.toString())
   }
 
   /**
@@ -130,4 +179,9 @@ export class SimpleStore {
       else if (path === dataIn(dir) && dir !== this.#cacheDir) names.push(relative(this.#cacheDir, dir))
     }
   }
+}
+
+function digestIn (bytes: Uint8Array): Digest | undefined {
+  const text = Buffer.from(bytes).toString().trim()
+  return isDigest(text) ? text : undefined
 }

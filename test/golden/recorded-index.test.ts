@@ -7,6 +7,7 @@ import { type Answer, call } from '../support/http-call.js'
 import { must } from '../support/must.js'
 import { pattern } from '../support/pattern.js'
 import { SmallOrigin } from '../support/small-origin.js'
+import { loneIndexConfig } from '../support/task-config.js'
 
 /*
  * The recorded exchanges with the reference's tracker and build-index, sent to ours: same statuses, same headers, same
@@ -51,7 +52,8 @@ t.test('tracker', async t => {
     handoutPolicy: 'completeness',
     peerTtlMs: 5 * 3600_000,
     originStore: { locationsTtlMs: 10_000, locationsErrorTtlMs: 1000, contextTtlMs: 10_000, unavailableTtlMs: 60_000 },
-    origin: origin.upstream
+    origin: origin.upstream,
+    ...loneIndexConfig(t.testdir())
   }, noLog)
   t.teardown(async () => {
     await tracker.stop()
@@ -88,7 +90,8 @@ t.test('build-index', async t => {
     port: 0,
     store: { uploadDir: t.testdir(), cacheDir: t.testdir() },
     tagTypes: [{ pattern: /.*/, type: 'docker' }],
-    origin: origin.upstream
+    origin: origin.upstream,
+    ...loneIndexConfig(t.testdir())
   }, noLog, { sleep: async () => {} })
   t.teardown(async () => {
     await buildIndex.stop()

@@ -13,6 +13,7 @@ import { startTracker } from '../../runtime/tracker/component.js'
 import { freePorts } from '../../runtime/up/ports.js'
 import { must } from './must.js'
 import { temporaryFolder } from './system.js'
+import { loneIndexConfig, taskConfig } from './task-config.js'
 
 const HOST = '127.0.0.1'
 /** Peers stay on the blacklist for as long as a slow test takes. */
@@ -65,6 +66,7 @@ export async function startLocalCluster (t: Test, { pieceBytes, sleep }: LocalCl
     ring,
     pieceLengths: [{ minBlobBytes: 0, pieceBytes }],
     duplicateWriteBackStaggerMs: 1_800_000,
+    ...taskConfig(join(root, 'origin')),
     memory
   }, noLog))
   const tracker = await running(startTracker({
@@ -80,7 +82,8 @@ export async function startLocalCluster (t: Test, { pieceBytes, sleep }: LocalCl
     port: 0,
     store: stores(root, 'build-index'),
     tagTypes: [{ pattern: /.*/, type: 'docker' }],
-    origin: originHosts
+    origin: originHosts,
+    ...loneIndexConfig(join(root, 'build-index'))
   }, noLog, { sleep }))
   const buildIndexHosts = upstream(must(buildIndex.port))
   const proxy = await running(startProxy({
@@ -90,6 +93,7 @@ export async function startLocalCluster (t: Test, { pieceBytes, sleep }: LocalCl
     origin: originHosts,
     buildIndex: buildIndexHosts,
     prefetch: { blobBytesMin: 0, blobBytesMax: 50 * 2 ** 30 },
+    registry: { canDelete: true, membership: 'shared' },
     memory
   }, noLog))
   const agent = await running(startAgent({

@@ -10,6 +10,7 @@ import { type Digest, digestOf, EMPTY_DIGEST } from '../../runtime/core/digest.j
 import { noLog } from '../../runtime/observe/log.js'
 import { startOrigin } from '../../runtime/origin/component.js'
 import { until } from './manual-time.js'
+import { taskConfig } from './task-config.js'
 
 export interface Answer { readonly status: number, readonly headers: Readonly<Record<string, string>>, readonly body: Buffer }
 
@@ -89,6 +90,7 @@ function configOf (dir: string, port: number, members: readonly string[]): Origi
     ring: hashring.schema.parse({ max_replica: 3, refresh_interval: '100ms' }),
     pieceLengths: [{ minBlobBytes: 0, pieceBytes: 4_194_304 }],
     duplicateWriteBackStaggerMs: 1_800_000,
+    ...taskConfig(join(dir, 'cache')),
     memory: { swarmSlots: 32, uploadSlots: 32 }
   }
 }

@@ -12,13 +12,16 @@ export class MemoryOrigins implements Placement {
   beforeCopy: (owner: string) => Promise<void> = async () => {}
   readonly #listeners = new Set<() => void>()
 
-  constructor (readonly self: string, readonly members: readonly string[], public owners: readonly string[] = members) {
+  constructor (readonly self: string, readonly members: readonly string[], public owning: readonly string[] = members) {
     for (const member of members) this.blobs.set(member, new Map())
   }
 
   get healthy (): readonly string[] { return this.members.filter(member => member === this.self || !this.down.has(member)) }
 
-  locations (): string[] { return this.owners.filter(owner => this.healthy.includes(owner)) }
+  locations (): string[] { return this.owning.filter(owner => this.healthy.includes(owner)) }
+
+  owners (): readonly string[] { return this.owning }
+  ranking (): readonly string[] { return [...this.owning, ...this.members.filter(member => !this.owning.includes(member))] }
 
   onChange (listener: () => void): () => void {
     this.#listeners.add(listener)

@@ -1,11 +1,18 @@
 import { intFlag } from '../flags.js'
-import { list, nested, section, unused } from '../schema.js'
+import { duration, list, nested, optionalNested, section, unused } from '../schema.js'
 import { backendBlocks, common } from '../sections/common.js'
+import { retry, taskDirOf } from '../sections/retry.js'
 import { tagFiles } from '../sections/store.js'
 import { tagType } from '../sections/tag-types.js'
 import { activeUpstream } from '../sections/upstream.js'
 import { type BuildIndexConfig } from '../types.js'
 import { role } from './role.js'
+
+const tagserver = section({
+  duplicate_put_stagger: duration({ as: 'duplicatePutStaggerMs', default: '20m', min: 1, doc: 'How much later each further build-index writes a tag back.' }),
+  duplicate_replicate_stagger: unused('How much later other build-indexes repeat a replication.'),
+  listener: unused('A second socket without a front.')
+})
 
 export const buildIndexRole = role({
   name: 'build-index',
@@ -17,11 +24,21 @@ export const buildIndexRole = role({
     origin: nested('origin', activeUpstream, 'The origins.'),
     ...common,
     ...backendBlocks,
-    cluster: unused('The other build-indexes of this cluster.'),
+    cluster: optionalNested('cluster', activeUpstream, 'The other build-indexes of this cluster. This one may be among them.'),
     remotes: unused('Build-indexes of other clusters that tags are copied to.'),
-    tag_replication: unused('Pending copies of tags to other clusters.'),
+    tag_replication: nested('tagReplication', retry, 'Pending copies of tags to other build-indexes.'),
     tag_store: unused('Whether tags are written to the backend before the answer.'),
-    tagserver: unused('How much later other build-indexes repeat a write.')
+    tagserver: nested('tagserver', tagserver, 'The HTTP API.')
   }),
-  make: (flags, file): BuildIndexConfig => ({ port: flags.port, store: file.store, tagTypes: file.tagTypes, origin: file.origin })
+  make: (flags, file): BuildIndexConfig => ({
+    port: flags.port,
+    store: file.store,
+    tagTypes: file.tagTypes,
+    origin: file.origin,
+    cluster: file.cluster,
+    duplicatePutStaggerMs: file.tagserver.duplicatePutStaggerMs,
+    taskDir: taskDirOf(file.localDb, file.store.cacheDir),
+    writeBack: file.writeBack,
+    tagReplication: file.tagReplication
+  })
 })

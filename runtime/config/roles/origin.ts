@@ -4,8 +4,9 @@ import { backendBlocks, common } from '../sections/common.js'
 import { hashring } from '../sections/hashring.js'
 import { healthFilter } from '../sections/healthcheck.js'
 import { hosts } from '../sections/hosts.js'
-import { memory } from '../sections/memory.js'
+import { memoryAndDurability } from '../sections/memory.js'
 import { metainfogen } from '../sections/metainfogen.js'
+import { taskDirOf } from '../sections/retry.js'
 import { scheduler } from '../sections/scheduler.js'
 import { castore } from '../sections/store.js'
 import { type OriginConfig } from '../types.js'
@@ -35,7 +36,7 @@ export const originRole = role({
     scheduler: nested('scheduler', scheduler, 'How blobs are served to peers.'),
     peer_id_factory: choice({ as: 'peerIdPolicy', of: ['addr_hash', 'random'], doc: 'How this peer is named: after its address, which survives restarts, or anew at each start.' }),
     blobserver: nested('blobserver', blobserver, 'The HTTP API.'),
-    shoal: nested('memory', memory, 'What only this program has.'),
+    shoal: nested('own', memoryAndDurability, 'What only this program has.'),
     ...common,
     ...backendBlocks,
     blobrefresh: unused('Largest blob that is fetched from a backend.'),
@@ -56,6 +57,9 @@ export const originRole = role({
     ring: file.ring,
     pieceLengths: file.pieceLengths,
     duplicateWriteBackStaggerMs: file.blobserver.duplicateWriteBackStaggerMs,
-    memory: file.memory
+    taskDir: taskDirOf(file.localDb, file.castore.cacheDir),
+    writeBack: file.writeBack,
+    durability: file.own.durability,
+    memory: file.own.memory
   })
 })

@@ -1,4 +1,5 @@
 import { choice, nested, section, unused } from '../schema.js'
+import { localDb, retry } from './retry.js'
 
 /** Names of the log's levels, least important first. */
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
@@ -25,6 +26,6 @@ export const backendBlocks = {
   backends: unused('Storage behind the cluster. Blobs and tags stay on the disks of their owners.'),
   auth: unused('Credentials for the backends.'),
   backend_manager: unused('The log of the backends.'),
-  localdb: unused('A database of pending work.'),
-  writeback: unused('Pending copies to the backends.')
+  localdb: nested('localDb', localDb, 'Pending work.'),
+  writeback: nested('writeBack', retry, 'Pending copies to the backends.')
 }

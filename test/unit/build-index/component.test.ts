@@ -7,6 +7,7 @@ import { OCI_INDEX, OCI_MANIFEST } from '../../../runtime/registry/manifest.js'
 import { call } from '../../support/http-call.js'
 import { must } from '../../support/must.js'
 import { SmallOrigin } from '../../support/small-origin.js'
+import { loneIndexConfig } from '../../support/task-config.js'
 
 class Site {
   running: RunningComponent | undefined
@@ -18,7 +19,8 @@ class Site {
       port: 0,
       store: { uploadDir: this.cacheDir, cacheDir: this.cacheDir },
       tagTypes: [{ pattern: /^plain\//, type: 'default' }, { pattern: /.*/, type: 'docker' }],
-      origin: this.origin.upstream
+      origin: this.origin.upstream,
+      ...loneIndexConfig(this.cacheDir)
     }, noLog, { sleep: async () => {} })
   }
 

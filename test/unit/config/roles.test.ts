@@ -130,6 +130,10 @@ writeback: { retry_interval: 100ms }
   t.same(origin.scheduler.connState, { openConnsMax: 100, mutualConnsMax: 100, blacklistMs: 0 })
   t.equal(origin.scheduler.seederTtiMs, 600_000)
   t.equal(origin.duplicateWriteBackStaggerMs, 300_000)
+  t.equal(origin.taskDir, '/var/cache/origin.db.tasks')
+  const sync = { pauseMinMs: 500, pauseMaxMs: 30_000, retriesMax: 2 }
+  t.same(origin.writeBack, { workers: 6, spacingMs: 10, pauseMinMs: 100, pauseMaxMs: 600_000, failuresMax: Infinity, sync })
+  t.same(origin.durability, { isDurable: true, copiesMin: 2 })
   t.equal(origin.hostname, 'host-a')
   t.equal(origin.peerIp, '10.1.2.3')
 })
@@ -180,6 +184,9 @@ origin: { hosts: { static: [a:1] }, healthcheck: { disabled: true } }
   t.same(warnings, [])
   t.same(buildIndex.tagTypes.map(({ pattern, type }) => [pattern.source, type]), [['^library\\/', 'docker'], ['.*', 'default']])
   t.same(buildIndex.store, { uploadDir: '/u', cacheDir: '/c' })
+  t.equal(buildIndex.taskDir, '/c.tasks')
+  t.equal(buildIndex.tagReplication.pauseMinMs, 30_000 / 32)
+  t.same(buildIndex.cluster?.hosts.static, ['localhost:15004'])
   t.equal(buildIndex.origin.health.failsMax, Number.MAX_SAFE_INTEGER, 'nobody fails that often')
 })
 

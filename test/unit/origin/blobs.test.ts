@@ -34,9 +34,8 @@ async function setUp () {
     store: new CasStore({ cacheDir }), pool, unseed: async digest => { unseeded.push(digest) }, pieceLengths, log: noLog
   })
   const replicated: Digest[] = []
-  const replication: Pick<Replication, 'replicate' | 'settled'> = {
-    replicate: async (_, digest) => { replicated.push(digest) },
-    settled: async () => {}
+  const replication: Pick<Replication, 'replicate'> = {
+    replicate: async (_, digest) => { replicated.push(digest) }
   }
   const pushes = new Pushes({ blobs, uploads, replication })
   const put = async (bytes: Uint8Array): Promise<Digest> => {

@@ -1,8 +1,9 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { digestOf } from '../../../runtime/core/digest.js'
 import { SimpleStore } from '../../../runtime/store/simple.js'
+import { compareVersions, parseVersion, stampAfter, type TagVersion } from '../../../runtime/store/tag-version.js'
 
 const ONE = digestOf('1')
 const TWO = digestOf('2')
@@ -70,4 +71,37 @@ t.test('a persisted tag is not deleted', async t => {
   await t.rejects(store.delete('a:1'), { code: 'DENIED' })
   await store.setPersisted('a:1', false)
   t.equal(await store.delete('a:1'), true)
+})
+
+t.test('a tag only ever moves on, in whatever order the writes come', async t => {
+  const store = new SimpleStore({ cacheDir: t.testdir({}) })
+  const early: TagVersion = { digest: ONE, stamp: { ms: 1000, count: 0 } }
+  const late: TagVersion = { digest: TWO, stamp: { ms: 1000, count: 1 } }
+  t.same(await store.advance('a:1', late), late)
+  t.same(await store.advance('a:1', early), late)
+  t.same(await store.find('a:1'), late)
+})
+
+t.test('of two files that differ the younger is right', async t => {
+  const dir = t.testdir({})
+  const store = new SimpleStore({ cacheDir: dir })
+  await store.advance('a:1', { digest: ONE, stamp: { ms: 1000, count: 0 } })
+  writeFileSync(join(dir, 'a:1', 'data'), TWO)
+  utimesSync(join(dir, 'a:1', '_tag_version'), 5000, 5000)
+  utimesSync(join(dir, 'a:1', 'data'), 4000, 4000)
+  t.match(await store.find('a:1'), { digest: ONE }, 'a crash came between the two')
+  utimesSync(join(dir, 'a:1', 'data'), 6000, 6000)
+  t.match(await store.find('a:1'), { digest: TWO, stamp: { ms: 6_000_000, count: 0 } }, 'another program has moved the tag')
+  utimesSync(join(dir, 'a:1', '_tag_version'), 7000, 7000)
+  writeFileSync(join(dir, 'a:1', '_tag_version'), '12.x')
+  t.match(await store.find('a:1'), { digest: TWO }, 'a damaged one says nothing')
+})
+
+t.test('stamps grow, whatever the clocks say', async t => {
+  t.same(stampAfter(2000, []), { ms: 2000, count: 0 })
+  t.same(stampAfter(2000, [{ ms: 2000, count: 4 }, undefined]), { ms: 2000, count: 5 })
+  t.same(stampAfter(1000, [{ ms: 2000, count: 4 }, { ms: 2000, count: 1 }]), { ms: 2000, count: 5 }, 'a clock that was set back')
+  t.ok(compareVersions({ digest: TWO, stamp: { ms: 1, count: 9 } }, { digest: ONE, stamp: { ms: 2, count: 0 } }) < 0)
+  t.same(parseVersion(`12.3 ${ONE}\n`), { digest: ONE, stamp: { ms: 12, count: 3 } })
+  for (const text of ['', '12', '12.3', `-1.0 ${ONE}`, `1.2 ${ONE.slice(1)}`, `1.0000000000 ${ONE}`]) t.equal(parseVersion(text), undefined)
 })

@@ -1,0 +1,128 @@
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Prng, seededPrng } from '../../runtime/core/prng.js'
+import { freePorts } from '../../runtime/up/ports.js'
+import { Clients, type Operation } from './clients.js'
+import { type Fault, Faults } from './faults.js'
+import { Ledger } from './ledger.js'
+import { MemberProcess } from './member-process.js'
+import { planCluster, PORT_COUNT } from './plan.js'
+
+const WRITERS = 3
+const READERS = 2
+/** Operations that fail although nothing but the roles that have a stand-in was disturbed. */
+const STAND_IN_ROLES = new Set(['origin', 'tracker', 'build-index'])
+
+export interface RunOptions {
+  readonly seed: number
+  /** How long faults go on; starting, healing and reading everything back come on top. */
+  readonly seconds: number
+  /** A folder of its own. */
+  readonly dir: string
+  readonly say: (line: string) => void
+}
+
+export interface RunReport {
+  /** What was promised and not kept. */
+  readonly problems: readonly string[]
+  readonly faultCount: number
+  readonly operationCount: number
+  readonly acknowledgedTags: number
+  /** Operations that failed while only members were disturbed for which others can stand in. */
+  readonly unavailable: readonly string[]
+  /** The slowest of those that went well under the same circumstances, in milliseconds. */
+  readonly slowestMs: number
+}
+
+/** Runs clients against a cluster to which bad things happen, lets it heal, and reads everything back that it acknowledged. */
+export async function run ({ seed, seconds, dir, say }: RunOptions): Promise<RunReport> {
+  mkdirSync(dir, { recursive: true })
+  const plan = planCluster(dir, await freePorts(PORT_COUNT))
+  const members = plan.map(member => new MemberProcess(member, join(dir, `${member.name}.log`)))
+  const portOf = (name: string): number => plan.find(member => member.name === name)?.port ?? 0
+  const ledger = new Ledger()
+  const clients = new Clients(ledger, seed, portOf('proxy'), [portOf('agent-1'), portOf('agent-2')])
+  const faults = new Faults(members, seededPrng(seed), ledger, say)
+  const stop = new AbortController()
+  try {
+    for (const member of members) member.start()
+    await Promise.all(members.map(async member => { await member.healthy() }))
+    say(`${members.length} processes are up`)
+    const work = [
+      ...Array.from({ length: WRITERS }, async (_, i) => { await write(clients, i, seededPrng(seed + 100 + i), stop.signal) }),
+      ...Array.from({ length: READERS }, async (_, i) => { await read(clients, seededPrng(seed + 200 + i), stop.signal) })
+    ]
+    const end = performance.now() + seconds * 1000
+    await sleep(2_000)
+    while (performance.now() < end) await faults.next()
+    stop.abort()
+    await Promise.all(work)
+    say(`${clients.operations.length} operations under ${faults.done.length} faults; ${ledger.acknowledgedCount} tags acknowledged`)
+    const judged = clients.operations.slice()
+    await faults.healed()
+    await readAllBack(clients, say)
+    return report(ledger, faults.done, judged)
+  } finally {
+    stop.abort()
+    await Promise.all(members.map(async member => {
+      member.thaw()
+      await member.end('SIGKILL')
+    }))
+  }
+}
+
+/** Half of the pushes go to new tags, the others move one that is there. */
+async function write (clients: Clients, writer: number, prng: Prng, signal: AbortSignal): Promise<void> {
+  for (let i = 0; !signal.aborted; i++) {
+    const tag = prng.below(2) === 0 ? `w${writer}-fixed-${i}` : `w${writer}-moving-${prng.below(3)}`
+    await clients.push(tag, prng)
+    await sleep(prng.below(150))
+  }
+}
+
+async function read (clients: Clients, prng: Prng, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    const tags = clients.ledger.tags()
+    const tag = tags[prng.below(Math.max(1, tags.length))]
+    const [port, who] = prng.below(3) === 0 ? [clients.proxyPort, 'proxy'] as const : [clients.agentPorts[prng.below(2)] ?? 0, 'agent'] as const
+    const manifest = tag === undefined ? undefined : await clients.readTag(tag, port, who)
+    const blobs = manifest === undefined ? [] : clients.ledger.blobsOf(manifest)
+    const blob = blobs[prng.below(Math.max(1, blobs.length))]
+    if (blob !== undefined) await clients.readBlob(blob, port, who)
+    await sleep(prng.below(150))
+  }
+}
+
+/** With nothing disturbed any more, everything has to be there, from the proxy and from every agent. */
+async function readAllBack (clients: Clients, say: (line: string) => void): Promise<void> {
+  const { ledger } = clients
+  const places = [[clients.proxyPort, 'proxy'], ...clients.agentPorts.map((port, i) => [port, `agent-${i + 1}`])] as Array<[number, string]>
+  for (const tag of ledger.tags()) {
+    for (const [port, who] of places) {
+      const manifest = await clients.readTag(tag, port, who)
+      if (manifest === undefined) {
+        ledger.problems.push(`LOST: ${tag} cannot be read from ${who}: ${clients.operations.at(-1)?.failure ?? 'not found'}`)
+        continue
+      }
+      for (const blob of ledger.blobsOf(manifest)) {
+        if (!await clients.readBlob(blob, port, who)) ledger.problems.push(`LOST: ${blob} of ${tag} from ${who}: ${clients.operations.at(-1)?.failure ?? ''}`)
+      }
+    }
+  }
+  say('everything read back')
+}
+
+function report (ledger: Ledger, faults: readonly Fault[], operations: readonly Operation[]): RunReport {
+  const isCovered = ({ startedAt, tookMs }: Operation): boolean => faults.every(fault =>
+    STAND_IN_ROLES.has(fault.role) || startedAt > fault.endedAt || startedAt + tookMs < fault.startedAt)
+  const judged = operations.filter(isCovered)
+  return {
+    problems: ledger.problems,
+    faultCount: faults.length,
+    operationCount: operations.length,
+    acknowledgedTags: ledger.acknowledgedCount,
+    unavailable: judged.filter(({ failure }) => failure !== undefined).map(({ what, failure, tookMs }) => `${what} (${Math.round(tookMs)} ms): ${failure ?? ''}`),
+    slowestMs: Math.round(judged.filter(({ failure }) => failure === undefined).reduce((slowest, { tookMs }) => Math.max(slowest, tookMs), 0))
+  }
+}

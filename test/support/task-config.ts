@@ -1,0 +1,14 @@
+import { type BuildIndexConfig, type OriginConfig } from '../../runtime/config/types.js'
+import { retry } from '../../runtime/config/sections/retry.js'
+
+/** What a component is told about its tasks, as quick as tests want it; they are kept beside `dir`. */
+export function taskConfig (dir: string): Pick<OriginConfig, 'taskDir' | 'writeBack' | 'durability'> {
+  const writeBack = retry.schema.parse({ retry_interval: '100ms', retry_interval_max: '1s' })
+  return { taskDir: `${dir}.tasks`, writeBack, durability: { isDurable: true, copiesMin: 2 } }
+}
+
+/** The same for a build-index that is alone. */
+export function loneIndexConfig (dir: string): Pick<BuildIndexConfig, 'taskDir' | 'writeBack' | 'tagReplication' | 'cluster' | 'duplicatePutStaggerMs'> {
+  const { taskDir, writeBack } = taskConfig(dir)
+  return { taskDir, writeBack, tagReplication: writeBack, cluster: undefined, duplicatePutStaggerMs: 1_200_000 }
+}
