@@ -1,4 +1,4 @@
-import { open, statfs } from 'node:fs/promises'
+import { statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { Bitfield } from '../core/bitfield.js'
 import { type Clock, systemClock } from '../core/clock.js'
@@ -9,7 +9,7 @@ import { type Logger, noLog } from '../observe/log.js'
 import { makeDir, removeEntry, statIfPresent, storageError } from './files.js'
 import { KeyedLock } from './keyed-lock.js'
 import { blobDir, dataIn, SIDECARS } from './paths.js'
-import { decodeStatus, readMetaInfo, readSidecar, writeMetaInfo, writeSidecar } from './sidecars.js'
+import { decodeStatus, readMetaInfo, readSidecar, writeMetaInfo } from './sidecars.js'
 import { Entry, type EntryContext, type StoredTorrent } from './stored-torrent.js'
 
 export { type StoredTorrent } from './stored-torrent.js'
@@ -29,7 +29,7 @@ export interface DownloadStoreOptions {
  * directories of the other.
  *
  *   create --> download tree: data (full length, sparse), _torrentmeta, [_piece_sha256], _status
- *                 | complete(): sidecars copied, data renamed
+ *                 | complete(): the whole directory renamed
  *                 v
  *              cache tree: complete by definition
  *
@@ -131,22 +131,14 @@ export class DownloadStore {
     await makeDir(dir)
     try {
       await requireSpace(dir, metaInfo.lengths.totalBytes)
-      const handle = await open(dataIn(dir), 'wx')
-      try {
-        await handle.truncate(metaInfo.lengths.totalBytes)
-      } finally {
-        await handle.close()
-      }
-      await writeMetaInfo(dir, metaInfo)
-      await writeSidecar(dir, SIDECARS.status, new Uint8Array(metaInfo.lengths.pieceCount))
+      const created = await Entry.create(this.#contextFor(metaInfo.digest), metaInfo, new Bitfield(metaInfo.lengths.pieceCount))
+      this.#live.set(metaInfo.digest, created)
+      created.refCount++
+      return created
     } catch (error) {
       await removeEntry(dir)
       throw storageError(error, 'prepare a download in', dir)
     }
-    const created = await Entry.open(this.#contextFor(metaInfo.digest), metaInfo, new Bitfield(metaInfo.lengths.pieceCount), 'partial')
-    this.#live.set(metaInfo.digest, created)
-    created.refCount++
-    return created
   }
 
   /** Gives a blob in the cache that lost its metainfo a new one; a blob of another length than it must have is removed. */

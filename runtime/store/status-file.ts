@@ -29,6 +29,19 @@ export class StatusFile {
     }
   }
 
+  static async create (dir: string, have: Bitfield, beforeWrite: () => Promise<void>): Promise<StatusFile> {
+    const path = sidecarIn(dir, SIDECARS.status)
+    const handle = await open(path, 'wx+')
+    const status = new StatusFile(path, handle, have, beforeWrite)
+    try {
+      await handle.write(status.#bytes)
+      return status
+    } catch (error) {
+      await handle.close()
+      throw storageError(error, 'write', path)
+    }
+  }
+
   /** Notes whether a piece is stored, and resolves when the file says so. @throws AppError STORAGE, STORAGE_FULL */
   async set (piece: number, isStored: boolean): Promise<void> {
     this.#bytes[piece] = isStored ? 1 : 0

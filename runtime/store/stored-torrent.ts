@@ -1,7 +1,8 @@
 import { open, rename, type FileHandle } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { type Bitfield } from '../core/bitfield.js'
 import { type Clock } from '../core/clock.js'
-import { AppError, messageOf } from '../core/errors.js'
+import { AppError, messageOf, systemCodeOf } from '../core/errors.js'
 import { type PieceIndex } from '../core/lengths.js'
 import { type MetaInfo } from '../core/metainfo.js'
 import { type Logger } from '../observe/log.js'
@@ -66,12 +67,28 @@ export class Entry implements StoredTorrent {
     const entry = new Entry(context, metaInfo, have, handle)
     if (state === 'complete') return entry
     try {
-      entry.#status = await StatusFile.open(dir, have, async () => { if (context.isDurable) await handle.datasync() })
+      entry.#status = await StatusFile.open(dir, have, async () => { await entry.#syncData() })
     } catch (error) {
       await handle.close()
       throw error
     }
     return entry
+  }
+
+  /** Prepares an empty download in its directory, which exists. A directory that is left behind half made is damaged, and swept. */
+  static async create (context: EntryContext, metaInfo: MetaInfo, have: Bitfield): Promise<Entry> {
+    const dir = context.downloadDir
+    const handle = await open(dataIn(dir), 'wx+')
+    try {
+      await handle.truncate(metaInfo.lengths.totalBytes)
+      await writeMetaInfo(dir, metaInfo)
+      const entry = new Entry(context, metaInfo, have, handle)
+      entry.#status = await StatusFile.create(dir, have, async () => { await entry.#syncData() })
+      return entry
+    } catch (error) {
+      await handle.close()
+      throw error
+    }
   }
 
   get isComplete (): boolean { return this.#status === undefined }
@@ -116,8 +133,31 @@ export class Entry implements StoredTorrent {
     }
   }
 
-  /** Everything that belongs to the blob is beside it before it appears. A blob that is there already is replaced by its equal. */
+  async #syncData (): Promise<void> { if (this.context.isDurable) await this.handle.datasync() }
+
+  /** Everything that belongs to the blob is beside it before it appears. */
   async #publish (): Promise<void> {
+    // The directory as it is has all of it. Only, what it was made of may not be on the disk yet.
+    if (this.context.isDurable || !await this.#moveWhole()) await this.#moveParts()
+  }
+
+  /** False if the cache has something there already. */
+  async #moveWhole (): Promise<boolean> {
+    const { downloadDir, cacheDir, clock } = this.context
+    await makeDir(dirname(cacheDir))
+    await writeSidecar(downloadDir, SIDECARS.lastAccess, encodeAccessTime(Math.floor(clock.wall() / 1000)))
+    try {
+      await rename(downloadDir, cacheDir)
+      return true
+    } catch (error) {
+      const code = systemCodeOf(error)
+      if (code === 'ENOTEMPTY' || code === 'EEXIST') return false
+      throw error
+    }
+  }
+
+  /** A blob that is there already is replaced by its equal. */
+  async #moveParts (): Promise<void> {
     const { downloadDir, cacheDir, clock, isDurable } = this.context
     if (isDurable) await Promise.all([this.handle.datasync(), makeDirDurably(cacheDir)])
     else await makeDir(cacheDir)
