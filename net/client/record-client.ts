@@ -65,12 +65,20 @@ export class IndexRecords implements RecordClient {
   async deleteTag (tag: string, { digest, ...options }: CallOptions & { readonly digest?: Digest } = {}): Promise<boolean> {
     const query = digest === undefined ? '' : `?digest=${digest}`
     const call: RecordCall = { method: 'DELETE', path: pathOf(buildIndexApi.deleteTag, { tag }) + query, timeoutMs: TIMEOUT_MS }
-    const answers = await this.#all(await this.#hosts(), call, options, (answer, address) => {
+    const settled = await Promise.allSettled((await this.#hosts()).map(async address => {
+      const answer = await this.at.callAt(address, call, options)
       if (answer.status === 202) return true
       if (answer.status === 404) return false
       throw answer.status === 405 ? unsupported(address) : refusal(`delete of tag ${tag}`, answer)
-    })
-    return answers.includes(true)
+    }))
+    const isDeleted = settled.some(outcome => outcome.status === 'fulfilled' && outcome.value)
+    for (const outcome of settled) {
+      if (outcome.status === 'fulfilled') continue
+      // One that is away is told by those that know, when it is back.
+      if (!isDeleted || !isNetworkError(outcome.reason)) throw asAppError(outcome.reason)
+      this.log.warn({ tag, error: messageOf(outcome.reason) }, 'tag not deleted everywhere')
+    }
+    return isDeleted
   }
 
   async #duplicate (hosts: readonly string[], key: string, record: { value: string, version: number }, options?: CallOptions): Promise<void> {
@@ -81,7 +89,7 @@ export class IndexRecords implements RecordClient {
     })
   }
 
-  /** The results of those that answer. @throws the last failure if nobody does */
+  /** The results of those that answer. @throws a failure if nobody does */
   async #each<T> (
     hosts: readonly string[], call: RecordCall, options: CallOptions | undefined, read: (answer: HttpAnswer) => T
   ): Promise<Array<{ address: string, result: T }>> {
@@ -89,7 +97,7 @@ export class IndexRecords implements RecordClient {
     const found = settled.flatMap(outcome => outcome.status === 'fulfilled' ? [outcome.value] : [])
     const failed = settled.find(outcome => outcome.status === 'rejected')
     if (found.length > 0 || failed === undefined) return found
-    throw isAppError(failed.reason) ? failed.reason : new AppError('INTERNAL', messageOf(failed.reason), { cause: failed.reason })
+    throw asAppError(failed.reason)
   }
 
   /** The results of all hosts. @throws what any of them failed with, when all are done */
@@ -99,7 +107,7 @@ export class IndexRecords implements RecordClient {
     const settled = await Promise.allSettled(hosts.map(async address => read(await this.at.callAt(address, call, options), address)))
     return settled.map(outcome => {
       if (outcome.status === 'fulfilled') return outcome.value
-      throw isAppError(outcome.reason) ? outcome.reason : new AppError('INTERNAL', messageOf(outcome.reason), { cause: outcome.reason })
+      throw asAppError(outcome.reason)
     })
   }
 
@@ -113,6 +121,10 @@ export class IndexRecords implements RecordClient {
 function recordOf (key: string, text: string): { value: string, version: number } {
   const document = parseJson(text, `record ${key}`)
   return { value: String(field(document, 'value') ?? ''), version: Number(field(document, 'version')) }
+}
+
+function asAppError (reason: unknown): AppError {
+  return isAppError(reason) ? reason : new AppError('INTERNAL', messageOf(reason), { cause: reason })
 }
 
 function unsupported (address: string): AppError {

@@ -70,7 +70,7 @@ const NO_REPOSITORY: Change = {
   body: failure('NAME_UNKNOWN', 'repository name not known to registry', { name: 'no/such' })
 }
 const READ_ONLY: Change = { status: 405, body: failure('UNSUPPORTED', 'this registry is read-only: push to the proxy of this cluster instead') }
-const UNDELETABLE: Change = { body: failure('UNSUPPORTED', 'this registry does not delete manifests and blobs') }
+const DELETED: Change = { status: 202, headers: { 'content-type': undefined }, body: '' }
 const NOTIFIED: Change = {
   status: 200, headers: { 'content-type': undefined, 'docker-distribution-api-version': undefined, 'x-content-type-options': undefined }, body: ''
 }
@@ -102,10 +102,10 @@ export const INTENDED: readonly IntendedDifference[] = [
     }
   },
   {
-    kraken: 'deleting a manifest or blob is 405 with the standard text',
-    ours: '405 with a text of its own',
-    why: 'Docker shows the text and nothing else',
-    steps: { 'proxy.manifest.delete': UNDELETABLE, 'proxy.blob.delete': UNDELETABLE }
+    kraken: 'tags, manifests and blobs cannot be deleted from a proxy',
+    ours: '202, gone from that repository at once; `shoal.registry.deletes: false` makes it 405 with a text of its own',
+    why: 'the bytes stay for other repositories, until caches and backends drop them',
+    steps: { 'proxy.manifest.delete': DELETED, 'proxy.blob.delete': DELETED }
   },
   {
     kraken: 'the announcing peer is handed back to itself',

@@ -12,7 +12,7 @@ import { seededPrng } from '../../../runtime/core/prng.js'
 import { noLog } from '../../../runtime/observe/log.js'
 import { listen } from '../../../net/http/uws.js'
 import { must } from '../../support/must.js'
-import { smallServer } from '../../support/small-server.js'
+import { deadAddress, smallServer } from '../../support/small-server.js'
 import { temporaryFolder } from '../../support/system.js'
 
 const KEY = 'member:team/app@sha256:00'
@@ -102,6 +102,8 @@ t.test('a tag is deleted wherever it is', async t => {
   for (const { journal } of servers) t.same(journal, ['DELETE /tags/team%2Fapp:v1', `DELETE /tags/team%2Fapp:v1?digest=${digestOf('x')}`])
   const absent = await smallServer(t, () => ({ status: 404 }))
   t.equal(await clientOf(t, [absent.address]).deleteTag('team/app:v1'), false)
+  t.equal(await clientOf(t, [must(servers[1]).address, await deadAddress(t)]).deleteTag('team/app:v1'), true, 'one that is away is told later')
+  t.equal(await codeOf(clientOf(t, [absent.address, await deadAddress(t)]).deleteTag('team/app:v1')), 'NETWORK', 'it may be there')
   const failing = await smallServer(t, () => ({ status: 500 }))
   t.equal(await codeOf(clientOf(t, [absent.address, failing.address]).deleteTag('team/app:v1')), 'UNAVAILABLE')
 })
