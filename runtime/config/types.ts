@@ -1,4 +1,12 @@
 import { type PeerIdPolicy } from '../core/peer-id.js'
+import { type AuthConfig } from './sections/auth.js'
+import { type BackendChoice, type BackendItem, type BackendsConfig, type PlainBackend } from './sections/backends.js'
+import { type BandwidthConfig } from './sections/backends/bandwidth.js'
+import { type FsConfig, type HdfsConfig, type HttpBackendConfig, type TestfsConfig } from './sections/backends/files.js'
+import { type GcsConfig } from './sections/backends/gcs.js'
+import { type RegistryConfig } from './sections/backends/registry.js'
+import { type S3Config } from './sections/backends/s3.js'
+import { type PatherKind } from './sections/backends/shared.js'
 import { type DockerConfig } from './sections/container-runtime.js'
 import { type HealthConfig } from './sections/healthcheck.js'
 import { type CasConfig } from './sections/store.js'
@@ -18,6 +26,10 @@ import { type UpstreamConfig } from './sections/upstream.js'
  * Kraken's YAML keys are renamed in the sections and nowhere else.
  */
 
+export type {
+  AuthConfig, BackendChoice, BackendItem, BackendsConfig, BandwidthConfig, FsConfig, GcsConfig, HdfsConfig, HttpBackendConfig, PatherKind,
+  PlainBackend, RegistryConfig, S3Config, TestfsConfig
+}
 export type {
   CasConfig, DockerConfig, DurabilityConfig, HealthConfig, HostsConfig, MemoryConfig, OriginStoreConfig, PieceLengthConfig, PrefetchConfig,
   RetryConfig, RingConfig, SchedulerConfig, SyncRetryConfig, TagTypeConfig, UpstreamConfig
@@ -59,6 +71,9 @@ export interface OriginConfig {
   readonly taskDir: string
   readonly writeBack: RetryConfig
   readonly durability: DurabilityConfig
+  /** Larger blobs are not fetched from a backend; 0: no limit. */
+  readonly refreshBytesMax: number
+  readonly backends: BackendsConfig
   readonly memory: MemoryConfig
 }
 
@@ -85,6 +100,7 @@ export interface BuildIndexConfig {
   readonly taskDir: string
   readonly writeBack: RetryConfig
   readonly tagReplication: RetryConfig
+  readonly backends: BackendsConfig
 }
 
 export interface ProxyConfig {

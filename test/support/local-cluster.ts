@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { type Test } from 'tap'
+import { NO_BACKENDS } from '../../runtime/config/sections/backends.js'
 import { scheduler } from '../../runtime/config/sections/scheduler.js'
 import { hashring } from '../../runtime/config/sections/hashring.js'
 import { type UpstreamConfig } from '../../runtime/config/types.js'
@@ -67,6 +68,8 @@ export async function startLocalCluster (t: Test, { pieceBytes, sleep }: LocalCl
     pieceLengths: [{ minBlobBytes: 0, pieceBytes }],
     duplicateWriteBackStaggerMs: 1_800_000,
     ...taskConfig(join(root, 'origin')),
+    refreshBytesMax: 0,
+    backends: NO_BACKENDS,
     memory
   }, noLog))
   const tracker = await running(startTracker({
@@ -83,7 +86,8 @@ export async function startLocalCluster (t: Test, { pieceBytes, sleep }: LocalCl
     store: stores(root, 'build-index'),
     tagTypes: [{ pattern: /.*/, type: 'docker' }],
     origin: originHosts,
-    ...loneIndexConfig(join(root, 'build-index'))
+    ...loneIndexConfig(join(root, 'build-index')),
+    backends: NO_BACKENDS
   }, noLog, { sleep }))
   const buildIndexHosts = upstream(must(buildIndex.port))
   const proxy = await running(startProxy({

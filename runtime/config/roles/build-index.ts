@@ -39,6 +39,7 @@ export const buildIndexRole = role({
     duplicatePutStaggerMs: file.tagserver.duplicatePutStaggerMs,
     taskDir: taskDirOf(file.localDb, file.store.cacheDir),
     writeBack: file.writeBack,
-    tagReplication: file.tagReplication
+    tagReplication: file.tagReplication,
+    backends: { items: file.backends, auth: file.auth }
   })
 })

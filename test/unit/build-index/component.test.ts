@@ -1,4 +1,5 @@
 import t, { type Test } from 'tap'
+import { NO_BACKENDS } from '../../../runtime/config/sections/backends.js'
 import { startBuildIndex } from '../../../runtime/build-index/component.js'
 import { type RunningComponent } from '../../../runtime/core/component.js'
 import { type Digest, digestOf } from '../../../runtime/core/digest.js'
@@ -20,7 +21,8 @@ class Site {
       store: { uploadDir: this.cacheDir, cacheDir: this.cacheDir },
       tagTypes: [{ pattern: /^plain\//, type: 'default' }, { pattern: /.*/, type: 'docker' }],
       origin: this.origin.upstream,
-      ...loneIndexConfig(this.cacheDir)
+      ...loneIndexConfig(this.cacheDir),
+      backends: NO_BACKENDS
     }, noLog, { sleep: async () => {} })
   }
 
