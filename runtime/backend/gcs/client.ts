@@ -60,10 +60,6 @@ export class GcsClient implements BackendClient {
       contentType: 'application/octet-stream'
     })
     await pipeline(Readable.from(copies(content.read(0, content.sizeBytes)), { objectMode: false }), target, signal === undefined ? {} : { signal })
-    const stored = await this.stat('', name)
-    if (stored?.sizeBytes !== content.sizeBytes) {
-      throw new AppError('NETWORK', `${stored?.sizeBytes ?? 'none'} of ${content.sizeBytes} bytes are there after the upload`)
-    }
   }
 
   async list (prefix: string, { limit = this.config.pageSize, token }: ListOptions = {}): Promise<ListPage> {

@@ -66,8 +66,6 @@ export class HdfsClient implements BackendClient {
       await this.#ask('DELETE', 'DELETE', staged, {}, {}).catch(() => {})
       throw error
     }
-    const stored = await this.stat('', name, signal === undefined ? {} : { signal })
-    if (stored?.sizeBytes !== content.sizeBytes) throw new AppError('NETWORK', `${stored?.sizeBytes ?? 'none'} of ${content.sizeBytes} bytes are there after the upload`)
   }
 
   /** All at once, folder by folder, several at a time. */

@@ -21,7 +21,7 @@ interface Part { readonly PartNumber: number, readonly ETag: string | undefined 
 
 /**
  * Amazon S3 and what speaks its protocol (cluster specification 5.5). An object goes out in one piece or in parts, each read
- * from its source while it is sent, so that nothing is kept in memory; afterwards its size is asked for.
+ * from its source while it is sent, so that nothing is kept in memory.
  */
 export class S3Client implements BackendClient {
   readonly kind = 's3'
@@ -61,10 +61,6 @@ export class S3Client implements BackendClient {
     const connection = await this.#connect()
     if (content.sizeBytes <= this.config.partBytes) await this.#uploadWhole(connection, name, content, signal)
     else await this.#uploadParts(connection, name, content, signal)
-    const stored = await this.stat('', name, signal === undefined ? {} : { signal })
-    if (stored?.sizeBytes !== content.sizeBytes) {
-      throw new AppError('NETWORK', `${stored?.sizeBytes ?? 'none'} of ${content.sizeBytes} bytes are there after the upload`)
-    }
   }
 
   async list (prefix: string, { limit = this.config.pageSize, token, signal }: ListOptions = {}): Promise<ListPage> {

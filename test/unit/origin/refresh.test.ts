@@ -28,6 +28,7 @@ function setUp (t: Test, { members = ['a', 'b', 'c'], owners = members, backend 
     onLanded: digest => { landed.push(digest) },
     tasks,
     clock: time.clock,
+    sleep: time.sleep,
     log: noLog
   })
   t.teardown(async () => { await tasks.close() })
