@@ -15,12 +15,14 @@ export interface BackendManagerOptions {
   readonly log?: Logger
 }
 
+interface Entry { readonly pattern: RegExp, readonly client: GuardedClient, readonly isNoop: boolean, readonly mustReady: boolean }
+
 /**
  * The backends of this process, chosen by namespace: the first item whose pattern is found in the namespace counts
  * (cluster specification 5.1). Its clients load their libraries when they are used for the first time.
  */
 export class BackendManager {
-  readonly #entries: ReadonlyArray<{ readonly pattern: RegExp, readonly client: GuardedClient, readonly isNoop: boolean, readonly mustReady: boolean }>
+  readonly #entries: readonly Entry[]
 
   /** @throws AppError CONFIG_INVALID for a backend that cannot be set up, such as one without its credentials */
   constructor ({ items, auth }: BackendsConfig, { clock = systemClock, sleep = systemSleep, log = noLog }: BackendManagerOptions = {}) {

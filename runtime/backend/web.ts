@@ -140,7 +140,8 @@ export class WebAnswer {
 
   /** Lets go of the body; a short one is read, which keeps the connection. */
   discard (): void {
-    if (this.lengthBytes !== undefined && this.lengthBytes <= DISCARD_BYTES_MAX) this.#response.body.dump({ limit: DISCARD_BYTES_MAX }).catch(() => {})
+    const isShort = this.lengthBytes !== undefined && this.lengthBytes <= DISCARD_BYTES_MAX
+    if (isShort) this.#response.body.dump({ limit: DISCARD_BYTES_MAX }).catch(() => {})
     else this.#response.body.destroy()
   }
 

@@ -26,7 +26,7 @@ export interface BuildIndexService {
   get (tag: string, signal: AbortSignal): Promise<Digest | undefined>
   /** By our own records alone. */
   version (tag: string): Promise<TagVersion | undefined>
-  page (prefix: string, query: PageQuery): Page
+  page (prefix: string, query: PageQuery): Promise<Page> | Page
   /** `host:port` of the origins, as other clusters reach them. */
   readonly originAddress: string
   checkReadiness (signal: AbortSignal): Promise<void>
@@ -51,8 +51,8 @@ export function buildIndexRouter (service: BuildIndexService, log: Logger): Rout
   })
   router.on(buildIndexApi.replicate, async (request, { tag }) => replicate(site, request, tag))
   router.on(buildIndexApi.replicateDuplicate, async (request, params) => replicateDuplicate(site, request, params))
-  router.on(buildIndexApi.repositoryTags, (request, { repo }, query) => listRepository(service, request, repo, query))
-  router.on(buildIndexApi.list, (request, params, query) => list(service, request, params['*'], query))
+  router.on(buildIndexApi.repositoryTags, async (request, { repo }, query) => listRepository(service, request, repo, query))
+  router.on(buildIndexApi.list, async (request, params, query) => list(service, request, params['*'], query))
   router.on(buildIndexApi.origin, () => text(service.originAddress))
   return router
 }
@@ -115,23 +115,23 @@ async function getTag ({ service, log }: Site, tag: string, signal: AbortSignal)
 }
 
 /** Bare tags; names that are not `repo:tag` are left out. */
-function listRepository (service: BuildIndexService, request: HttpRequest, repository: string, query: URLSearchParams): Reply {
+async function listRepository (service: BuildIndexService, request: HttpRequest, repository: string, query: URLSearchParams): Promise<Reply> {
   const path = repository.replace(/^\/+|\/+$/g, '')
-  return pageOf(service, request, `${path}/_manifests/tags`, query, names => {
+  return await pageOf(service, request, `${path}/_manifests/tags`, query, names => {
     const tags = names.map(name => name.slice(path.length + 1))
     return tags.filter(tag => !/[:/]/.test(tag))
   })
 }
 
-function list (service: BuildIndexService, request: HttpRequest, prefix: string, query: URLSearchParams): Reply {
-  return pageOf(service, request, prefix, query, names => names)
+async function list (service: BuildIndexService, request: HttpRequest, prefix: string, query: URLSearchParams): Promise<Reply> {
+  return await pageOf(service, request, prefix, query, names => names)
 }
 
-function pageOf (
+async function pageOf (
   service: BuildIndexService, request: HttpRequest, prefix: string, query: URLSearchParams, shown: (names: string[]) => string[]
-): Reply {
+): Promise<Reply> {
   const listQuery = parseListQuery(query)
-  const { names, next } = service.page(prefix, listQuery.page)
+  const { names, next } = await service.page(prefix, listQuery.page)
   const result = shown(names)
   const self = request.rawQuery === '' ? request.rawPath : `${request.rawPath}?${request.rawQuery}`
   return json({

@@ -96,6 +96,8 @@ export interface BuildIndexConfig {
   /** The other build-indexes of this cluster, perhaps with this one among them; undefined if it is alone. */
   readonly cluster: UpstreamConfig | undefined
   readonly duplicatePutStaggerMs: number
+  /** Tags are written to the backend before a put is answered. */
+  readonly isWriteThrough: boolean
   /** Folder of the tasks. */
   readonly taskDir: string
   readonly writeBack: RetryConfig

@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
-import { NO_BACKENDS } from '../../runtime/config/sections/backends.js'
 import { startBuildIndex } from '../../runtime/build-index/component.js'
 import { noLog } from '../../runtime/observe/log.js'
 import { startTracker } from '../../runtime/tracker/component.js'
@@ -92,8 +91,7 @@ t.test('build-index', async t => {
     store: { uploadDir: t.testdir(), cacheDir: t.testdir() },
     tagTypes: [{ pattern: /.*/, type: 'docker' }],
     origin: origin.upstream,
-    ...loneIndexConfig(t.testdir()),
-    backends: NO_BACKENDS
+    ...loneIndexConfig(t.testdir())
   }, noLog, { sleep: async () => {} })
   t.teardown(async () => {
     await buildIndex.stop()

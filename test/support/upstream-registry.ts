@@ -66,25 +66,41 @@ export class UpstreamRegistry {
     if (url.pathname === '/token') return this.#token(request, url, response)
     if (url.pathname.startsWith('/storage/')) {
       this.requests.push(`${request.method} ${url.pathname}`)
-      if (request.headers.authorization !== undefined) return void response.writeHead(400).end('credentials do not belong here')
+      if (request.headers.authorization !== undefined) {
+        response.writeHead(400).end('credentials do not belong here')
+        return
+      }
       return await this.#send(this.blobs.get(url.pathname.slice('/storage/'.length)), 'application/octet-stream', request, response)
     }
     const repository = /^\/v2\/(.+)\/(?:blobs|manifests)\//.exec(url.pathname)?.[1] ?? ''
     const isAllowed = this.#isAllowed(request, repository)
     this.requests.push(`${request.method} ${url.pathname}${isAllowed ? '' : ' 401'}`)
-    if (this.failing !== undefined) return void response.writeHead(this.failing).end()
+    if (this.failing !== undefined) {
+      response.writeHead(this.failing).end()
+      return
+    }
     if (!isAllowed) {
       const bearer = `Bearer realm="http://${this.address}/token",service="upstream",scope="repository:${repository}:pull"`
-      return void response.writeHead(401, { 'WWW-Authenticate': this.options.auth === 'basic' ? 'Basic realm="upstream"' : bearer }).end()
+      response.writeHead(401, { 'WWW-Authenticate': this.options.auth === 'basic' ? 'Basic realm="upstream"' : bearer }).end()
+      return
     }
-    if (url.pathname === '/v2/') return void response.end('{}')
+    if (url.pathname === '/v2/') {
+      response.end('{}')
+      return
+    }
     const [, kind, name = ''] = /\/(blobs|manifests)\/([^/]+)$/.exec(url.pathname) ?? []
     if (kind === 'blobs') {
       const blob = this.blobs.get(name)
-      if (blob !== undefined && this.isRedirecting && !isHead) return void response.writeHead(307, { Location: `/storage/${name}` }).end()
+      if (blob !== undefined && this.isRedirecting && !isHead) {
+        response.writeHead(307, { Location: `/storage/${name}` }).end()
+        return
+      }
       return await this.#send([...this.tags.values()].includes(name) ? undefined : blob, 'application/octet-stream', request, response)
     }
-    if (!(request.headers.accept ?? '').includes('application/vnd.oci.image.index.v1+json')) return void response.writeHead(406).end()
+    if (!(request.headers.accept ?? '').includes('application/vnd.oci.image.index.v1+json')) {
+      response.writeHead(406).end()
+      return
+    }
     const digest = this.tags.get(`${repository}:${name}`) ?? ([...this.tags.values()].includes(name) ? name : '')
     if (digest !== '') response.setHeader('Docker-Content-Digest', digest)
     await this.#send(this.blobs.get(digest), 'application/vnd.oci.image.manifest.v1+json', request, response)
@@ -100,7 +116,8 @@ export class UpstreamRegistry {
     this.requests.push(`${request.method} /token`)
     const [, repository] = /^repository:(.+):pull$/.exec(url.searchParams.get('scope') ?? '') ?? []
     if (request.headers.authorization !== USER || url.searchParams.get('service') !== 'upstream' || repository === undefined) {
-      return void response.writeHead(403).end()
+      response.writeHead(403).end()
+      return
     }
     const token = `t${this.requests.length}`
     this.#tokens.add(`Bearer ${token} ${repository}`)
@@ -108,12 +125,18 @@ export class UpstreamRegistry {
   }
 
   async #send (bytes: Buffer | undefined, type: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
-    if (bytes === undefined) return void response.writeHead(404).end('{"errors":[]}')
+    if (bytes === undefined) {
+      response.writeHead(404).end('{"errors":[]}')
+      return
+    }
     const [, start] = /^bytes=(\d+)-$/.exec(request.headers.range ?? '') ?? []
     const body = bytes.subarray(Number(start ?? 0))
     const range = start === undefined ? {} : { 'Content-Range': `bytes ${start}-${bytes.length - 1}/${bytes.length}` }
     response.writeHead(start === undefined ? 200 : 206, { 'Content-Type': type, 'Content-Length': body.length, ...range })
-    if (request.method === 'HEAD') return void response.end()
+    if (request.method === 'HEAD') {
+      response.end()
+      return
+    }
     response.flushHeaders()
     const cutAt = await this.beforeBody(request.url ?? '')
     if (cutAt === undefined) response.end(body)

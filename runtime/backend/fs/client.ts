@@ -8,7 +8,7 @@ import { AppError, messageOf, systemCodeOf } from '../../core/errors.js'
 import { type BackendClient, type DownloadOptions, type ListPage, type ObjectContent, type ObjectStat, type ObjectStream } from '../backend.js'
 import { makePather, type Pather } from '../pather.js'
 
-/** Below the root: what is on its way. A name cannot begin with it, since listing leaves it out. */
+/** Below the root: what is on its way. Lists leave it out. */
 const UPLOADS = '.shoal-uploads'
 const BLOCK_BYTES = 256 * 1024
 
@@ -33,7 +33,8 @@ export class FsClient implements BackendClient {
     const found = await this.stat('', name)
     if (found?.sizeBytes === undefined) return undefined
     const sizeBytes = Math.max(0, found.sizeBytes - offset)
-    return { sizeBytes, chunks: () => createReadStream(path, { start: offset, highWaterMark: BLOCK_BYTES, ...signal === undefined ? {} : { signal } }) }
+    const options = { start: offset, highWaterMark: BLOCK_BYTES, ...signal === undefined ? {} : { signal } }
+    return { sizeBytes, chunks: () => createReadStream(path, options) }
   }
 
   async upload (_: string, name: string, content: ObjectContent, { signal }: CallOptions = {}): Promise<void> {

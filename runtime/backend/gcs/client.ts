@@ -47,7 +47,8 @@ export class GcsClient implements BackendClient {
     const bucket = await this.#open()
     // Of the generation whose size was told, even if the object is replaced meanwhile. Who stores it compares its digest.
     const file = bucket.file(this.#pather.path(name), { generation: found.generation })
-    return { sizeBytes, chunks: () => sizeBytes === 0 ? none() : readable(file.createReadStream({ start: offset, validation: false, decompress: false }), signal) }
+    const open = (): Readable => file.createReadStream({ start: offset, validation: false, decompress: false })
+    return { sizeBytes, chunks: () => sizeBytes === 0 ? none() : readable(open(), signal) }
   }
 
   async upload (_: string, name: string, content: ObjectContent, { signal }: CallOptions = {}): Promise<void> {

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import { type S3Client as AwsClient } from '@aws-sdk/client-s3'
+import type * as S3Sdk from '@aws-sdk/client-s3'
 import { type CallOptions } from '../../../net/client/clients.js'
 import { type AuthConfig, type S3Config } from '../../config/types.js'
 import { AppError, isAppError } from '../../core/errors.js'
@@ -12,11 +12,13 @@ import { isRefusal, isUnknown } from './failures.js'
 /** S3 takes no more parts of one object. */
 const PARTS_MAX = 10_000
 const TRIES_MAX = 3
+/** Objects that have all the connections that they want. */
+const UPLOADS_MAX = 16
 const CONNECT_MS = 10_000
 const IDLE_MS = 60_000
 
-type Sdk = typeof import('@aws-sdk/client-s3')
-interface Connection { readonly sdk: Sdk, readonly aws: AwsClient }
+type Sdk = typeof S3Sdk
+interface Connection { readonly sdk: Sdk, readonly aws: S3Sdk.S3Client }
 interface Part { readonly PartNumber: number, readonly ETag: string | undefined }
 
 /**
@@ -86,8 +88,8 @@ export class S3Client implements BackendClient {
 
   async #uploadWhole ({ sdk, aws }: Connection, name: string, content: ObjectContent, signal: AbortSignal | undefined): Promise<void> {
     await this.#retrying(signal, async () => {
-      await sending(content, 0, content.sizeBytes, async body =>
-        await aws.send(new sdk.PutObjectCommand({ ...this.#target(name), Body: body, ContentLength: content.sizeBytes }), abortable(signal)))
+      await sending(content, 0, content.sizeBytes, signal, async (body, options) =>
+        await aws.send(new sdk.PutObjectCommand({ ...this.#target(name), Body: body, ContentLength: content.sizeBytes }), options))
     })
   }
 
@@ -100,8 +102,8 @@ export class S3Client implements BackendClient {
     const either = AbortSignal.any([failed.signal, ...signal === undefined ? [] : [signal]])
     try {
       const parts = await this.#sendParts(content, either, async (number, offset, lengthBytes) => await this.#retrying(either, async () =>
-        await sending(content, offset, lengthBytes, async body =>
-          await aws.send(new sdk.UploadPartCommand({ ...upload, PartNumber: number, Body: body, ContentLength: lengthBytes }), abortable(either)))))
+        await sending(content, offset, lengthBytes, either, async (body, options) =>
+          await aws.send(new sdk.UploadPartCommand({ ...upload, PartNumber: number, Body: body, ContentLength: lengthBytes }), options))))
       await aws.send(new sdk.CompleteMultipartUploadCommand({ ...upload, MultipartUpload: { Parts: parts } }), abortable(signal))
     } catch (error) {
       failed.abort()
@@ -113,7 +115,9 @@ export class S3Client implements BackendClient {
 
   /** Sends all parts, several at a time, and returns them in order. @throws what the first failure was, when all have ended */
   async #sendParts (
-    { sizeBytes }: ObjectContent, signal: AbortSignal, send: (number: number, offset: number, lengthBytes: number) => Promise<{ ETag?: string | undefined }>
+    { sizeBytes }: ObjectContent,
+    signal: AbortSignal,
+    send: (number: number, offset: number, lengthBytes: number) => Promise<{ ETag?: string | undefined }>
   ): Promise<Part[]> {
     const partBytes = Math.max(this.config.partBytes, Math.ceil(sizeBytes / PARTS_MAX))
     const partCount = Math.ceil(sizeBytes / partBytes)
@@ -158,6 +162,7 @@ export class S3Client implements BackendClient {
   async #load (): Promise<Connection> {
     const sdk = await import('@aws-sdk/client-s3')
     const { region, endpoint, isPlain, isPathStyle, uploadConcurrency } = this.config
+    const maxSockets = uploadConcurrency * UPLOADS_MAX
     const url = endpoint === undefined || /^https?:\/\//.test(endpoint) ? endpoint : `${isPlain ? 'http' : 'https'}://${endpoint}`
     const aws = new sdk.S3Client({
       region,
@@ -169,19 +174,33 @@ export class S3Client implements BackendClient {
       requestChecksumCalculation: 'WHEN_REQUIRED',
       responseChecksumValidation: 'WHEN_REQUIRED',
       maxAttempts: TRIES_MAX,
-      requestHandler: { connectionTimeout: CONNECT_MS, socketTimeout: IDLE_MS, httpAgent: { maxSockets: uploadConcurrency * 16 }, httpsAgent: { maxSockets: uploadConcurrency * 16 } }
+      requestHandler: { connectionTimeout: CONNECT_MS, socketTimeout: IDLE_MS, httpAgent: { maxSockets }, httpsAgent: { maxSockets } }
     })
     return { sdk, aws }
   }
 }
 
-/** Sends a range of the content as a stream that does not outlive the request. */
-async function sending<T> (content: ObjectContent, offset: number, lengthBytes: number, send: (body: Readable) => Promise<T>): Promise<T> {
+/**
+ * Sends a range of the content as a stream that does not outlive the request. The library does not notice a source that
+ * fails and would wait for its bytes, so the request is ended then.
+ * @throws AppError STORAGE if the source failed, and what `send` throws
+ */
+async function sending<T> (
+  content: ObjectContent, offset: number, lengthBytes: number, signal: AbortSignal | undefined,
+  send: (body: Readable, options: { abortSignal: AbortSignal }) => Promise<T>
+): Promise<T> {
   const body = Readable.from(copies(content.read(offset, lengthBytes)), { objectMode: false })
-  // The request is told of it; without a listener a failure after its end would be nobody's.
-  body.on('error', () => {})
+  const over = new AbortController()
+  let failure: Error | undefined
+  body.on('error', error => {
+    failure = error
+    over.abort()
+  })
   try {
-    return await send(body)
+    return await send(body, { abortSignal: AbortSignal.any([over.signal, ...signal === undefined ? [] : [signal]]) })
+  } catch (error) {
+    if (failure === undefined) throw error
+    throw new AppError('STORAGE', `its bytes could not be read: ${failure.message}`, { cause: failure })
   } finally {
     body.destroy()
   }

@@ -23,7 +23,8 @@ export interface TestfsOptions {
 /** Starts the file server for development and tests: no authentication, no durability. @throws AppError UNAVAILABLE */
 export async function startTestfs ({ port, root, host, log = noLog }: TestfsOptions): Promise<HttpServer> {
   const onFailure = (error: unknown, event: string): void => { log.warn({ error: messageOf(error) }, event) }
-  return await listen(testfsHandler(new TestFiles(root), log), { port, bodyBytesMax: FILE_BYTES_MAX, onFailure, ...host === undefined ? {} : { host } })
+  const handler = testfsHandler(new TestFiles(root), log)
+  return await listen(handler, { port, bodyBytesMax: FILE_BYTES_MAX, onFailure, ...host === undefined ? {} : { host } })
 }
 
 /** The HTTP surface (http-api specification 10). */

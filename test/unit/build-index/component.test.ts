@@ -1,5 +1,4 @@
 import t, { type Test } from 'tap'
-import { NO_BACKENDS } from '../../../runtime/config/sections/backends.js'
 import { startBuildIndex } from '../../../runtime/build-index/component.js'
 import { type RunningComponent } from '../../../runtime/core/component.js'
 import { type Digest, digestOf } from '../../../runtime/core/digest.js'
@@ -21,8 +20,7 @@ class Site {
       store: { uploadDir: this.cacheDir, cacheDir: this.cacheDir },
       tagTypes: [{ pattern: /^plain\//, type: 'default' }, { pattern: /.*/, type: 'docker' }],
       origin: this.origin.upstream,
-      ...loneIndexConfig(this.cacheDir),
-      backends: NO_BACKENDS
+      ...loneIndexConfig(this.cacheDir)
     }, noLog, { sleep: async () => {} })
   }
 
