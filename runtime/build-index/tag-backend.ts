@@ -8,6 +8,7 @@ import { field } from '../core/json.js'
 import { type Logger } from '../observe/log.js'
 import { type TaskKind } from '../retry/task.js'
 import { type TaskQueue } from '../retry/task-queue.js'
+import { DELETED } from '../store/tag-version.js'
 
 /** A tag's object holds `sha256:` and 64 characters. */
 const OBJECT_BYTES_MAX = 4096
@@ -39,7 +40,10 @@ export interface TagBackendOptions {
   readonly log: Logger
 }
 
-/** The tags in the backends, each an object that holds its digest as text (cluster specification 7.1). */
+/**
+ * The tags in the backends, each an object that holds its digest as text (cluster specification 7.1). A deleted tag's object
+ * holds the digest that nothing has, so that it does not come back if all build-indexes lose their disks.
+ */
 export class TagBackend {
   constructor (readonly options: TagBackendOptions) {}
 
@@ -84,7 +88,8 @@ export class TagBackend {
     try {
       const limited = AbortSignal.any([signal, AbortSignal.timeout(READ_MS)])
       const object = await client.download(tag, tag, { signal: limited })
-      return object === undefined ? undefined : digestIn(tag, await readObject(object, OBJECT_BYTES_MAX))
+      const digest = object === undefined ? undefined : digestIn(tag, await readObject(object, OBJECT_BYTES_MAX))
+      return digest === DELETED ? undefined : digest
     } catch (error) {
       if (isAppError(error, 'CORRUPT')) throw error
       if (!isAppError(error, 'NAME_INVALID')) log.warn({ tag, backend: client.kind, reason: messageOf(error) }, 'tag not read from the backend')

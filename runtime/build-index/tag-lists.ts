@@ -1,4 +1,6 @@
 import { after, type Clock, type Millis } from '../core/clock.js'
+import { forEachLimited } from '../core/limited.js'
+import { isDeletion } from '../store/tag-version.js'
 import { type TagBackend } from './tag-backend.js'
 import { type Page, type PageQuery, TagIndex } from './tag-index.js'
 import { type TagStore } from './tag-store.js'
@@ -6,9 +8,11 @@ import { type TagStore } from './tag-store.js'
 /** Further pages of a list come from what its first page was made of, for as long as a client may take from page to page. */
 const PAGES_TTL_MS = 60_000
 const LISTS_MAX = 8
+/** Records looked up at the same time. */
+const LOOKUPS_MAX = 32
 
 export interface TagListsOptions {
-  readonly tags: Pick<TagStore, 'page'>
+  readonly tags: Pick<TagStore, 'page' | 'has' | 'find'>
   readonly backend: Pick<TagBackend, 'list'>
   readonly clock: Clock
 }
@@ -27,11 +31,22 @@ export class TagLists {
     const { clock } = this.options
     const recent = this.#recent.get(prefix)
     if (query.after !== undefined && recent !== undefined && recent.until > clock.now()) return recent.index.page('', query)
-    const index = new TagIndex([...this.options.tags.page(prefix, {}).names, ...await this.options.backend.list(prefix)])
+    const index = new TagIndex(this.options.tags.page(prefix, {}).names.concat(await this.#fromBackend(prefix)))
     const page = index.page('', query)
     this.#recent.delete(prefix)
     if (page.next !== undefined) this.#keep(prefix, index)
     return page
+  }
+
+  /** What the backends have, without what was deleted here. */
+  async #fromBackend (prefix: string): Promise<string[]> {
+    const { tags, backend } = this.options
+    const names: string[] = []
+    await forEachLimited((await backend.list(prefix)).filter(name => !tags.has(name)), LOOKUPS_MAX, async name => {
+      // A damaged record is no deletion.
+      if (!isDeletion(await tags.find(name).catch(() => undefined))) names.push(name)
+    })
+    return names
   }
 
   #keep (prefix: string, index: TagIndex): void {

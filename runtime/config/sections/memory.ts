@@ -1,4 +1,5 @@
-import { type Infer, bool, int, section } from '../schema.js'
+import { type Infer, bool, int, nested, section } from '../schema.js'
+import { registry } from './registry.js'
 
 /** 16 GiB. */
 const SLOTS_MAX = 65_536
@@ -8,16 +9,20 @@ const fields = {
   swarm_slots: int({ as: 'swarmSlots', default: 256, min: 32, max: SLOTS_MAX, doc: 'Memory for pieces on their way in, in slots of 256 KiB (agent, origin).' }),
   upload_slots: int({ as: 'uploadSlots', default: 128, min: 8, max: SLOTS_MAX, doc: 'Memory for uploads on their way in, in slots of 256 KiB (origin, proxy).' }),
   durable: bool({ as: 'isDurable', default: true, doc: 'A push is acknowledged only when it would survive a power loss: all of it is synced to the disk first (origin).' }),
-  write_copies: int({ as: 'copiesMin', default: 2, min: 1, max: 64, doc: 'Origins that must have a pushed blob before it is acknowledged; all of its owners, if those are fewer (origin).' })
+  write_copies: int({ as: 'copiesMin', default: 2, min: 1, max: 64, doc: 'Origins that must have a pushed blob before it is acknowledged; all of its owners, if those are fewer (origin).' }),
+  registry: nested('registry', registry, 'What clients of the registry may do.')
 }
 
 export const memory = section(fields, ({ swarmSlots, uploadSlots }) => ({ swarmSlots, uploadSlots }))
 /** Size of the two slabs, in slots of 256 KiB. */
 export type MemoryConfig = Infer<typeof memory>
 
-export const memoryAndDurability = section(fields, ({ swarmSlots, uploadSlots, ...durability }) => ({
+export const memoryAndDurability = section(fields, ({ swarmSlots, uploadSlots, isDurable, copiesMin }) => ({
   memory: { swarmSlots, uploadSlots },
-  durability
+  durability: { isDurable, copiesMin }
 }))
 /** What an acknowledged push means. */
 export type DurabilityConfig = Infer<typeof memoryAndDurability>['durability']
+
+/** The same block for the proxy. */
+export const memoryAndRegistry = section(fields, ({ swarmSlots, uploadSlots, registry }) => ({ memory: { swarmSlots, uploadSlots }, registry }))
