@@ -170,7 +170,8 @@ function wire ({ config, log, backends, store, storeId, stores, queue, pool, upl
   }
   const checkNamespace = (namespace: string): void => { writeBack.check(namespace) }
   const missingCopies = (): MissingCopies => ({ owed: owed.count, underRepair: repair.backlog })
-  return withTasks(originRouter({ blobs, pushes, refresh, cleanup, placement, backend, peer, storeId, missingCopies, checkReady, checkNamespace }, { log }), queue)
+  const services = { blobs, pushes, refresh, cleanup, placement, backend, peer, storeId, missingCopies, checkReady, checkNamespace }
+  return withTasks(originRouter(services, { log }), queue)
 }
 
 async function diskUsage (dir: string): Promise<DiskUsage> {
