@@ -9,6 +9,7 @@ const HELP = `shoal distributes container images and other large blobs to every 
   shoal up [--data DIR]         a whole system on this machine, ready to push to and pull from
   shoal demo [--size 200MB]     pushes an image through such a system and pulls it with all agents at once
   shoal ROLE --config FILE ...  one role of a cluster: ${ROLE_NAMES.join(', ')}
+  shoal testfs [--port 14000]   a storage backend for development, without any protection
   shoal config check ROLE FILE  says whether a role would start with this file
   shoal version
   shoal help
@@ -27,6 +28,7 @@ async function main ([command = 'help', ...args]: readonly string[]): Promise<nu
     switch (command) {
       case 'up': return await (await import('./up/command.js')).runUp(args)
       case 'demo': return await (await import('./demo/command.js')).runDemo(args)
+      case 'testfs': return await (await import('./cli/testfs.js')).runTestfs(args)
       case 'config': return (await import('./cli/check-config.js')).checkConfig(args, say)
       case 'version': case '--version': case '-version': return say(version())
       case 'help': case '--help': case '-help': case '-h': return say(HELP)

@@ -34,5 +34,10 @@ export const STORE_ID_HEADER = 'shoal-store-id'
  * once if the blob is there; anybody else who pushes it is told when it has all its copies.
  */
 export const COPY_HEADER = 'shoal-copy'
+/**
+ * Request header of a prefetch with which one of our origins leaves the fetch from the backend to another one: that one asks
+ * the backend itself, whoever it takes for the first owner.
+ */
+export const LEASE_HEADER = 'shoal-lease'
 /** Request header by which our own peers ask for metainfo with a SHA-256 for every piece. */
 export const PIECE_DIGESTS_HEADER = 'shoal-piece-digests'

@@ -57,6 +57,8 @@ export interface OriginClient {
   /** Internal transfer; 409 is success. */
   transfer (digest: Digest, content: BlobContent, options?: CallOptions): Promise<void>
   deleteBlob (digest: Digest, options?: CallOptions): Promise<boolean>
+  /** Has the origin fetch the blob from the backend by itself; to be repeated while it is `pending`. */
+  fetchFromBackend (namespace: string, digest: Digest, options?: CallOptions): Promise<'present' | 'pending' | 'unknown'>
 }
 
 export interface TagPage { readonly names: string[], readonly next: string | undefined }

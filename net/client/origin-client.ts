@@ -3,7 +3,7 @@ import { AppError } from '../../runtime/core/errors.js'
 import { parseJson } from '../../runtime/core/json.js'
 import { MetaInfo } from '../../runtime/core/metainfo.js'
 import { type PeerContext, peerContextFromJson } from '../../runtime/core/peer.js'
-import { LOCATIONS_HEADER, originApi, PIECE_DIGESTS_HEADER } from '../api/origin.js'
+import { LEASE_HEADER, LOCATIONS_HEADER, originApi, PIECE_DIGESTS_HEADER } from '../api/origin.js'
 import { pathOf } from '../api/route.js'
 import { must200, refusal, statedSize } from './answers.js'
 import { type BlobUpload, duplicateUpload, publicUpload, transferUpload, type UploadRoute, uploadBlob } from './blob-upload.js'
@@ -104,6 +104,16 @@ export class HttpOriginClient implements OriginClient {
     const path = pathOf(originApi.prefetch, { namespace, digest })
     const answer = await this.http.call({ method: 'POST', address: this.address, path, timeoutMs: PREFETCH_MS, signal: options.signal, isReplaceable: this.isReplaceable })
     if (answer.status !== 200 && answer.status !== 202) throw refusal(this.#what('prefetch', digest), answer)
+  }
+
+  async fetchFromBackend (namespace: string, digest: Digest, options: CallOptions = {}): Promise<'present' | 'pending' | 'unknown'> {
+    const path = pathOf(originApi.prefetch, { namespace, digest })
+    const headers = { [LEASE_HEADER]: 'true' }
+    const answer = await this.http.call({ method: 'POST', address: this.address, path, headers, timeoutMs: LOOKUP_MS, signal: options.signal })
+    if (answer.status === 404) return 'unknown'
+    if (answer.status === 202) return 'pending'
+    must200(this.#what('prefetch', digest), answer)
+    return 'present'
   }
 
   /** The answer to a GET of the blob, whatever its status; `range` is what to put into a Range header. */

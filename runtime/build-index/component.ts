@@ -6,6 +6,7 @@ import { resolveHosts } from '../../net/client/hosts.js'
 import { createHttp } from '../../net/client/http.js'
 import { type Sleep, systemSleep } from '../../net/client/upstream.js'
 import { listen } from '../../net/http/uws.js'
+import { BackendManager } from '../backend/manager.js'
 import { ownAddresses } from '../cluster/own-address.js'
 import { TaskGroup } from '../cluster/task-group.js'
 import { UndoList } from '../cluster/undo-list.js'
@@ -24,6 +25,8 @@ import { Neighbours } from './neighbours.js'
 import { addRecordRoutes } from './record-routes.js'
 import { RecordStore } from './records.js'
 import { BODY_BYTES_MAX, buildIndexRouter } from './server.js'
+import { TagBackend } from './tag-backend.js'
+import { TagLists } from './tag-lists.js'
 import { TagService } from './tag-service.js'
 import { TagStore } from './tag-store.js'
 
@@ -39,6 +42,8 @@ export async function startBuildIndex (
     log.info({ tagCount: tags.size }, 'tags read')
     const queue = await TaskQueue.open({ dir: config.taskDir, clock, sleep: systemSleep, prng: seededPrng(randomInt(2 ** 32)), log })
     undos.add('task queue', async () => { await queue.close() })
+    const backends = new BackendManager(config.backends, { log })
+    undos.add('backends', async () => { await backends.close() })
     const http = createHttp()
     undos.add('http', async () => { await http.close() })
     const origins = createBlobClient({ hosts: config.origin, http, log })
@@ -54,12 +59,25 @@ export async function startBuildIndex (
       log
     })
     neighbours.start()
+    const backend = new TagBackend({
+      backends,
+      queue,
+      policy: config.writeBack,
+      isWriteThrough: config.isWriteThrough,
+      own: async tag => (await tags.find(tag))?.digest,
+      sleep,
+      log
+    })
+    backend.start()
     const service = new TagService({
       tags,
       dependencies: new Dependencies({ origins, tagTypes: config.tagTypes, sleep, storedAs: name => storedAs(records, name) }),
       origins,
       originAddress: stableAddress(config.origin.hosts),
       neighbours,
+      backend,
+      lists: backends.isConfigured ? new TagLists({ tags, backend, clock }) : undefined,
+      checkBackends: async signal => { await backends.checkReadiness({ signal }) },
       clock
     })
     const tasks = new TaskGroup(log)

@@ -28,7 +28,7 @@ export interface BuildIndexService {
   version (tag: string): Promise<TagVersion | undefined>
   /** Deletes the tag, if it points at `digest` where one is named; false if it does not, or if there is none. */
   delete (tag: string, digest: Digest | undefined, signal: AbortSignal): Promise<boolean>
-  page (prefix: string, query: PageQuery): Page
+  page (prefix: string, query: PageQuery): Promise<Page> | Page
   /** `host:port` of the origins, as other clusters reach them. */
   readonly originAddress: string
   checkReadiness (signal: AbortSignal): Promise<void>
@@ -54,8 +54,8 @@ export function buildIndexRouter (service: BuildIndexService, log: Logger): Rout
   router.on(buildIndexApi.deleteTag, async ({ signal }, { tag }, query) => deleteTag(site, tag, query.get('digest'), signal))
   router.on(buildIndexApi.replicate, async (request, { tag }) => replicate(site, request, tag))
   router.on(buildIndexApi.replicateDuplicate, async (request, params) => replicateDuplicate(site, request, params))
-  router.on(buildIndexApi.repositoryTags, (request, { repo }, query) => listRepository(service, request, repo, query))
-  router.on(buildIndexApi.list, (request, params, query) => list(service, request, params['*'], query))
+  router.on(buildIndexApi.repositoryTags, async (request, { repo }, query) => listRepository(service, request, repo, query))
+  router.on(buildIndexApi.list, async (request, params, query) => list(service, request, params['*'], query))
   router.on(buildIndexApi.origin, () => text(service.originAddress))
   return router
 }
@@ -124,23 +124,23 @@ async function deleteTag ({ service, log }: Site, tag: string, digest: string | 
 }
 
 /** Bare tags; names that are not `repo:tag` are left out. */
-function listRepository (service: BuildIndexService, request: HttpRequest, repository: string, query: URLSearchParams): Reply {
+async function listRepository (service: BuildIndexService, request: HttpRequest, repository: string, query: URLSearchParams): Promise<Reply> {
   const path = repository.replace(/^\/+|\/+$/g, '')
-  return pageOf(service, request, `${path}/_manifests/tags`, query, names => {
+  return await pageOf(service, request, `${path}/_manifests/tags`, query, names => {
     const tags = names.map(name => name.slice(path.length + 1))
     return tags.filter(tag => !/[:/]/.test(tag))
   })
 }
 
-function list (service: BuildIndexService, request: HttpRequest, prefix: string, query: URLSearchParams): Reply {
-  return pageOf(service, request, prefix, query, names => names)
+async function list (service: BuildIndexService, request: HttpRequest, prefix: string, query: URLSearchParams): Promise<Reply> {
+  return await pageOf(service, request, prefix, query, names => names)
 }
 
-function pageOf (
+async function pageOf (
   service: BuildIndexService, request: HttpRequest, prefix: string, query: URLSearchParams, shown: (names: string[]) => string[]
-): Reply {
+): Promise<Reply> {
   const listQuery = parseListQuery(query)
-  const { names, next } = service.page(prefix, listQuery.page)
+  const { names, next } = await service.page(prefix, listQuery.page)
   const result = shown(names)
   const self = request.rawQuery === '' ? request.rawPath : `${request.rawPath}?${request.rawQuery}`
   return json({

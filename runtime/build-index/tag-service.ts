@@ -7,6 +7,8 @@ import { type Dependencies } from './dependencies.js'
 import { type Neighbours } from './neighbours.js'
 import { type BuildIndexService } from './server.js'
 import { type Page, type PageQuery } from './tag-index.js'
+import { type TagBackend } from './tag-backend.js'
+import { type TagLists } from './tag-lists.js'
 import { type TagStore } from './tag-store.js'
 
 /** Clients give up after 30 s; a put that has not been decided by then must not happen behind their backs. */
@@ -19,8 +21,11 @@ export interface TagServiceOptions {
   readonly originAddress: string
   readonly neighbours: Pick<Neighbours, 'ask' | 'tell'>
   readonly clock: Clock
-  /** Puts on record that the tag has to be written back; on the disk when it resolves. */
-  readonly writeBack?: (tag: string, delayMs: number) => Promise<void>
+  /** Storage behind the cluster, if there is any. */
+  readonly backend?: Pick<TagBackend, 'check' | 'save' | 'find'>
+  readonly lists?: Pick<TagLists, 'page'> | undefined
+  /** Resolves if all backends that this role needs to be ready answer. */
+  readonly checkBackends?: (signal: AbortSignal) => Promise<void>
 }
 
 /**
@@ -34,21 +39,22 @@ export class TagService implements BuildIndexService {
   get originAddress (): string { return this.options.originAddress }
 
   async put (tag: string, digest: Digest, signal: AbortSignal): Promise<void> {
-    const { tags, dependencies, neighbours, writeBack } = this.options
+    const { tags, dependencies, neighbours, backend } = this.options
+    backend?.check(tag)
     const limited = { signal: AbortSignal.any([signal, AbortSignal.timeout(PUT_LIMIT_MS)]) }
     const [needed, stamp] = await Promise.all([dependencies.resolve(tag, digest, limited), this.#nextStamp(tag, limited.signal)])
     await dependencies.check(tag, needed, limited)
     limited.signal.throwIfAborted()
     const version = await tags.advance(tag, { digest, stamp })
-    await Promise.all([writeBack?.(tag, 0), neighbours.tell(tag, version)])
+    await Promise.all([backend?.save(tag, 0), neighbours.tell(tag, version)])
   }
 
   /** Without a version, from Kraken, it counts as written now. */
   async putDuplicate (tag: string, digest: Digest, version: TagVersion | undefined, delayMs: number): Promise<void> {
-    const { tags, clock, writeBack } = this.options
+    const { tags, clock, backend } = this.options
     const isGood = version?.digest === digest && isCredible(version.stamp, clock.wall())
     await tags.advance(tag, isGood ? version : { digest, stamp: stampAfter(clock.wall(), [(await this.#own(tag))?.stamp]) })
-    await writeBack?.(tag, delayMs)
+    await backend?.save(tag, delayMs)
   }
 
   /** No tag has remotes, so that it has all it needs is all there is to see to (http-api specification 7.2). */
@@ -60,11 +66,11 @@ export class TagService implements BuildIndexService {
   }
 
   async get (tag: string, signal: AbortSignal): Promise<Digest | undefined> {
-    const { tags, neighbours } = this.options
+    const { tags, neighbours, backend } = this.options
     const [own, theirs] = await Promise.all([this.#own(tag), neighbours.ask(tag, signal)])
     const latest = [...theirs.values()].reduce(newerOf, own)
     // Says, as one without neighbours does, what is wrong with a damaged file.
-    if (latest === undefined) return await tags.get(tag)
+    if (latest === undefined) return await tags.get(tag) ?? await backend?.find(tag, signal)
     const isBehind = (version: TagVersion | undefined): boolean => version === undefined || compareVersions(version, latest) < 0
     const behind = [...theirs].filter(([, version]) => isBehind(version)).map(([address]) => address)
     if (isBehind(own)) await tags.advance(tag, latest)
@@ -74,20 +80,28 @@ export class TagService implements BuildIndexService {
 
   /** A delete is a write as others are: the latest of them counts everywhere. */
   async delete (tag: string, onlyIf: Digest | undefined, signal: AbortSignal): Promise<boolean> {
-    const { tags, neighbours, clock } = this.options
+    const { tags, neighbours, clock, backend } = this.options
     const [own, theirs] = await Promise.all([this.#own(tag), neighbours.ask(tag, signal)])
     const latest = [...theirs.values()].reduce(newerOf, own)
-    if (latest === undefined || isDeletion(latest) || (onlyIf !== undefined && latest.digest !== onlyIf)) return false
-    const version = await tags.advance(tag, { digest: DELETED, stamp: stampAfter(clock.wall(), [latest.stamp]) })
-    await neighbours.tell(tag, version)
+    const digest = latest?.digest ?? await backend?.find(tag, signal)
+    if (digest === undefined || digest === DELETED || (onlyIf !== undefined && digest !== onlyIf)) return false
+    const version = await tags.advance(tag, { digest: DELETED, stamp: stampAfter(clock.wall(), [latest?.stamp]) })
+    await Promise.all([backend?.save(tag, 0), neighbours.tell(tag, version)])
     return isDeletion(version)
   }
 
   async version (tag: string): Promise<TagVersion | undefined> { return await this.#own(tag) }
 
-  page (prefix: string, query: PageQuery): Page { return this.options.tags.page(prefix, query) }
+  async page (prefix: string, query: PageQuery): Promise<Page> {
+    const { tags, lists } = this.options
+    return await (lists ?? tags).page(prefix, query)
+  }
 
-  async checkReadiness (signal: AbortSignal): Promise<void> { await this.options.origins.checkReadiness({ signal }) }
+  async checkReadiness (signal: AbortSignal): Promise<void> {
+    const { origins, checkBackends } = this.options
+    await checkBackends?.(signal)
+    await origins.checkReadiness({ signal })
+  }
 
   async #nextStamp (tag: string, signal: AbortSignal): Promise<Stamp> {
     const { neighbours, clock } = this.options

@@ -1,4 +1,12 @@
 import { type PeerIdPolicy } from '../core/peer-id.js'
+import { type AuthConfig } from './sections/auth.js'
+import { type BackendChoice, type BackendItem, type BackendsConfig, type PlainBackend } from './sections/backends.js'
+import { type BandwidthConfig } from './sections/backends/bandwidth.js'
+import { type FsConfig, type HdfsConfig, type HttpBackendConfig, type TestfsConfig } from './sections/backends/files.js'
+import { type GcsConfig } from './sections/backends/gcs.js'
+import { type UpstreamRegistryConfig } from './sections/backends/registry.js'
+import { type S3Config } from './sections/backends/s3.js'
+import { type PatherKind } from './sections/backends/shared.js'
 import { type DockerConfig } from './sections/container-runtime.js'
 import { type HealthConfig } from './sections/healthcheck.js'
 import { type CasConfig } from './sections/store.js'
@@ -19,6 +27,10 @@ import { type UpstreamConfig } from './sections/upstream.js'
  * Kraken's YAML keys are renamed in the sections and nowhere else.
  */
 
+export type {
+  AuthConfig, BackendChoice, BackendItem, BackendsConfig, BandwidthConfig, FsConfig, GcsConfig, HdfsConfig, HttpBackendConfig, PatherKind,
+  PlainBackend, S3Config, TestfsConfig, UpstreamRegistryConfig
+}
 export type {
   CasConfig, DockerConfig, DurabilityConfig, HealthConfig, HostsConfig, MemoryConfig, OriginStoreConfig, PieceLengthConfig, PrefetchConfig,
   RegistryConfig, RetryConfig, RingConfig, SchedulerConfig, SyncRetryConfig, TagTypeConfig, UpstreamConfig
@@ -60,6 +72,9 @@ export interface OriginConfig {
   readonly taskDir: string
   readonly writeBack: RetryConfig
   readonly durability: DurabilityConfig
+  /** Larger blobs are not fetched from a backend; 0: no limit. */
+  readonly refreshBytesMax: number
+  readonly backends: BackendsConfig
   readonly memory: MemoryConfig
 }
 
@@ -82,10 +97,13 @@ export interface BuildIndexConfig {
   /** The other build-indexes of this cluster, perhaps with this one among them; undefined if it is alone. */
   readonly cluster: UpstreamConfig | undefined
   readonly duplicatePutStaggerMs: number
+  /** Tags are written to the backend before a put is answered. */
+  readonly isWriteThrough: boolean
   /** Folder of the tasks. */
   readonly taskDir: string
   readonly writeBack: RetryConfig
   readonly tagReplication: RetryConfig
+  readonly backends: BackendsConfig
 }
 
 export interface ProxyConfig {

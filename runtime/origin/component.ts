@@ -1,6 +1,5 @@
 import { statfs } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
-import { type BlobStream } from '../../net/client/clients.js'
 import { resolveHosts } from '../../net/client/hosts.js'
 import { createHttp, type Http } from '../../net/client/http.js'
 import { createOriginClient } from '../../net/client/origin-client.js'
@@ -11,6 +10,7 @@ import { listen } from '../../net/http/uws.js'
 import { createHashPool, type HashPool } from '../../workers/pool.js'
 import { Swarm } from '../../workers/swarm-door.js'
 import { Uploads } from '../../workers/upload-door.js'
+import { BackendManager } from '../backend/manager.js'
 import { Membership } from '../cluster/membership.js'
 import { ownAddresses } from '../cluster/own-address.js'
 import { TaskGroup } from '../cluster/task-group.js'
@@ -25,17 +25,19 @@ import { type Logger } from '../observe/log.js'
 import { withTasks } from '../retry/routes.js'
 import { TaskQueue } from '../retry/task-queue.js'
 import { CasStore } from '../store/cas.js'
+import { BlobBackend } from './blob-backend.js'
 import { Blobs } from './blobs.js'
 import { Cleanup, type DiskUsage } from './cleanup.js'
 import { clearLeftovers } from './leftovers.js'
 import { OwedCopies } from './owed-copies.js'
-import { type Backend, type Replica } from './ports.js'
+import { type Replica } from './ports.js'
 import { Pushes } from './pushes.js'
 import { Refresh } from './refresh.js'
 import { Repair } from './repair.js'
 import { Replication } from './replication.js'
 import { type MissingCopies, originRouter } from './server.js'
 import { storeIdOf, StoreWatch } from './store-id.js'
+import { WriteBack } from './write-back.js'
 
 /** The largest request body, as with the reference's front (http-api specification 2.1). A blob may come in several. */
 const BODY_BYTES_MAX = 10 * 2 ** 30
@@ -55,9 +57,11 @@ const HASH_THREADS_MAX = 2
  *
  * @throws AppError CONFIG_INVALID if this host is no member of its cluster; UNAVAILABLE if a port is taken; STORAGE
  */
-export async function startOrigin (config: OriginConfig, log: Logger, { backend }: { backend?: Backend } = {}): Promise<RunningComponent> {
+export async function startOrigin (config: OriginConfig, log: Logger): Promise<RunningComponent> {
   const undos = new UndoList(log)
   try {
+    const backends = new BackendManager(config.backends, { log })
+    undos.add('backends', async () => { await backends.close() })
     const store = new CasStore({ cacheDir: config.castore.cacheDir, log })
     await store.prepare()
     const queue = await TaskQueue.open({ dir: config.taskDir, clock, sleep, prng: seededPrng(clock.wall()), log })
@@ -74,7 +78,7 @@ export async function startOrigin (config: OriginConfig, log: Logger, { backend 
     const tasks = new TaskGroup(log)
     undos.add('tasks', async () => { await tasks.close() })
 
-    const router = wire({ config, log, backend, store, storeId, stores, queue, pool, uploads, swarm, http, placement, tasks })
+    const router = wire({ config, log, backends, store, storeId, stores, queue, pool, uploads, swarm, http, placement, tasks })
     const onFailure = (error: unknown, event: string): void => { log.warn({ error: messageOf(error) }, event) }
     const server = await listen(router.handle, { port: config.port, bodyBytesMax: BODY_BYTES_MAX, onFailure })
     undos.add('server', async () => { await server.close() })
@@ -89,7 +93,7 @@ export async function startOrigin (config: OriginConfig, log: Logger, { backend 
 interface Parts {
   readonly config: OriginConfig
   readonly log: Logger
-  readonly backend: Backend | undefined
+  readonly backends: BackendManager
   readonly store: CasStore
   /** Of our disk. */
   readonly storeId: string
@@ -105,7 +109,7 @@ interface Parts {
 }
 
 /** Puts the services together and starts those that work by themselves. */
-function wire ({ config, log, backend, store, storeId, stores, queue, pool, uploads, swarm, http, placement, tasks }: Parts): Router {
+function wire ({ config, log, backends, store, storeId, stores, queue, pool, uploads, swarm, http, placement, tasks }: Parts): Router {
   const { peerIp, zone, cluster, pieceLengths, castore, scheduler, durability } = config
   const replica = (address: string): Replica => createOriginClient(address, http)
   const isPinned = (digest: Digest): boolean => queue.pinCount(hexOf(digest)) > 0
@@ -118,9 +122,26 @@ function wire ({ config, log, backend, store, storeId, stores, queue, pool, uplo
   const owed = new OwedCopies({ ...copying, queue, isCopying })
   const { copiesMin } = durability
   const replication: Replication = new Replication({ ...copying, owed, staggerMs, copiesMin, prng: seededPrng(clock.wall()) })
-  const pushes = new Pushes({ blobs, uploads, replication })
-  const keep = async (digest: Digest, stream: BlobStream): Promise<void> => { await pushes.store(digest, stream) }
-  const refresh = new Refresh({ ...copying, backend, clock, store: keep, onLanded: remember })
+  const backend = backends.isConfigured ? new BlobBackend(backends) : undefined
+  const writeBack = new WriteBack({
+    queue,
+    policy: config.writeBack,
+    backends,
+    content: copying.content,
+    fetch: async (namespace, digest) => await refresh.begin(namespace, digest),
+    log
+  })
+  const pushes = new Pushes({
+    blobs, uploads, replication, writeBack: async (namespace, digest, delayMs) => { await writeBack.enqueue(namespace, digest, delayMs) }
+  })
+  const refresh: Refresh = new Refresh({
+    ...copying,
+    backend,
+    backendBytesMax: config.refreshBytesMax === 0 ? undefined : config.refreshBytesMax,
+    clock,
+    store: async (digest, blob, bytesMax) => { await pushes.store(digest, blob, bytesMax) },
+    onLanded: remember
+  })
 
   const cleanup = new Cleanup({
     blobs,
@@ -133,15 +154,24 @@ function wire ({ config, log, backend, store, storeId, stores, queue, pool, uplo
 
   repair.start()
   owed.start(tasks.signal)
+  writeBack.start()
+  const shareBandwidth = (): void => { backends.shareBandwidth(placement.healthy.length) }
+  shareBandwidth()
+  tasks.signal.addEventListener('abort', placement.onChange(shareBandwidth), { once: true })
   stores.onLoss(() => { repair.compareAll() })
   tasks.run('clear leftovers', async signal => {
     const count = await clearLeftovers(castore.cacheDir, clock, signal)
     if (count > 0) log.warn({ count }, 'entries without data removed')
   })
   const peer = { ip: peerIp, port: swarm.port, id: swarm.peerId, zone, cluster, isOrigin: true }
-  const checkReady = async (): Promise<void> => { await swarm.probe({ signal: AbortSignal.timeout(scheduler.probeTimeoutMs) }) }
+  const checkReady = async (): Promise<void> => {
+    const signal = AbortSignal.timeout(scheduler.probeTimeoutMs)
+    await Promise.all([swarm.probe({ signal }), backends.checkReadiness({ signal })])
+  }
+  const checkNamespace = (namespace: string): void => { writeBack.check(namespace) }
   const missingCopies = (): MissingCopies => ({ owed: owed.count, underRepair: repair.backlog })
-  return withTasks(originRouter({ blobs, pushes, refresh, cleanup, placement, backend, peer, storeId, missingCopies, checkReady }, { log }), queue)
+  const services = { blobs, pushes, refresh, cleanup, placement, backend, peer, storeId, missingCopies, checkReady, checkNamespace }
+  return withTasks(originRouter(services, { log }), queue)
 }
 
 async function diskUsage (dir: string): Promise<DiskUsage> {

@@ -1,8 +1,8 @@
-import { type BlobStream, type CallOptions, type OriginClient } from '../../net/client/clients.js'
+import { type CallOptions, type OriginClient } from '../../net/client/clients.js'
 import { type Digest } from '../core/digest.js'
 
 /** Another origin, as far as copying blobs goes. */
-export type Replica = Pick<OriginClient, 'statLocal' | 'uploadDuplicate' | 'transfer' | 'download'>
+export type Replica = Pick<OriginClient, 'statLocal' | 'uploadDuplicate' | 'transfer' | 'download' | 'fetchFromBackend'>
 
 /** What placement knows; `Membership` is the real one. */
 export interface Placement {
@@ -20,9 +20,17 @@ export interface Placement {
   onChange (listener: () => void): () => void
 }
 
-/** Storage behind the cluster, asked for blobs that no origin holds. */
+/** Bytes on their way into the cache; of some sources nobody knows how many before they are here. */
+export interface IncomingBlob {
+  readonly sizeBytes: number | undefined
+  /** Views that are valid until the next one is asked for. */
+  chunks (): AsyncIterable<Uint8Array>
+}
+
+/** Storage behind the cluster, asked for blobs that no origin holds. Undefined is an answer: there is no such blob. */
 export interface Backend {
-  /** The blob's bytes, or undefined if the backend answered that it has no such blob. */
-  open (namespace: string, digest: Digest, options?: CallOptions): Promise<BlobStream | undefined>
-  stat (namespace: string, digest: Digest, options?: CallOptions): Promise<{ sizeBytes: number } | undefined>
+  /** @throws AppError CONFIG_INVALID if the namespace has no backend, UNAVAILABLE */
+  open (namespace: string, digest: Digest, options?: CallOptions): Promise<IncomingBlob | undefined>
+  /** The size is undefined where the backend cannot tell. @throws like `open` */
+  stat (namespace: string, digest: Digest, options?: CallOptions): Promise<{ sizeBytes: number | undefined } | undefined>
 }

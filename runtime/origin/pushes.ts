@@ -1,4 +1,3 @@
-import { type BlobStream } from '../../net/client/clients.js'
 import { type RequestBody } from '../../net/http/engine.js'
 import { type ByteRange } from '../../net/http/range.js'
 import { type Uploads } from '../../workers/upload-door.js'
@@ -6,6 +5,7 @@ import { type Digest } from '../core/digest.js'
 import { AppError, isAppError } from '../core/errors.js'
 import { KeyedLock } from '../store/keyed-lock.js'
 import { type Blobs } from './blobs.js'
+import { type IncomingBlob } from './ports.js'
 import { type Replication } from './replication.js'
 
 /** No blob is larger. A bound, since bytes at a far offset cost nothing to send and much to hash. */
@@ -122,15 +122,20 @@ export class Pushes {
     await writeBack?.(namespace, digest, delayMs)
   }
 
-  /** Puts a blob that comes from another store into the cache. @throws AppError DIGEST_MISMATCH, BODY_TOO_SHORT, SIZE_INVALID */
-  async store (digest: Digest, stream: BlobStream): Promise<void> {
+  /** Puts a blob that comes from another store into the cache. @throws AppError DIGEST_MISMATCH, INTERNAL if it is too large */
+  async store (digest: Digest, { sizeBytes, chunks }: IncomingBlob, bytesMax = BLOB_BYTES_MAX): Promise<void> {
     const { uploads } = this.options
-    if (stream.sizeBytes > BLOB_BYTES_MAX) throw new AppError('SIZE_INVALID', `${digest} has ${stream.sizeBytes} bytes and at most ${BLOB_BYTES_MAX} are taken`)
-    const upload = await uploads.start(stream.sizeBytes)
+    checkSize(digest, sizeBytes ?? 0, bytesMax)
+    const upload = await uploads.start(sizeBytes)
     try {
       const writer = uploads.writer(upload, 0)
+      let receivedBytes = 0
       try {
-        for await (const chunkView of stream.chunks()) await writer.write(chunkView)
+        for await (const chunkView of chunks()) {
+          receivedBytes += chunkView.length
+          checkSize(digest, receivedBytes, bytesMax)
+          await writer.write(chunkView)
+        }
         await writer.end()
       } catch (error) {
         await writer.abort()
@@ -157,6 +162,11 @@ export class Pushes {
     const now = await uploads.status(upload)
     if (now !== undefined && now.sizeBytes > sizeBytes) await uploads.truncate(upload, sizeBytes)
   }
+}
+
+/** @throws AppError INTERNAL, with which the reference answers as well */
+function checkSize (digest: Digest, sizeBytes: number, bytesMax: number): void {
+  if (sizeBytes > bytesMax) throw new AppError('INTERNAL', `${digest} has ${sizeBytes} bytes or more, and at most ${bytesMax} are fetched`)
 }
 
 function keyOf (namespace: string, digest: Digest): string { return `${digest} ${namespace}` }

@@ -1,4 +1,4 @@
-import { COPY_HEADER, LOCATIONS_HEADER, originApi, PIECE_DIGESTS_HEADER, STORE_ID_HEADER } from '../../net/api/origin.js'
+import { COPY_HEADER, LEASE_HEADER, LOCATIONS_HEADER, originApi, PIECE_DIGESTS_HEADER, STORE_ID_HEADER } from '../../net/api/origin.js'
 import { type Route } from '../../net/api/route.js'
 import { withDebug } from '../../net/http/debug.js'
 import { type HttpRequest, type Reply } from '../../net/http/engine.js'
@@ -17,7 +17,7 @@ import { readGoInt } from './go-text.js'
 import { digestParam, hoursParam, localParam, respectParam, sizeHintOf, targetParam } from './parameters.js'
 import { type Backend, type Placement } from './ports.js'
 import { type Pushes } from './pushes.js'
-import { type Refresh } from './refresh.js'
+import { type BeginOptions, type Refresh } from './refresh.js'
 
 const BLOB_TYPE = 'application/octet-stream-v1'
 const DUPLICATE_BODY_BYTES_MAX = 64 * 1024
@@ -47,11 +47,13 @@ export interface OriginServices {
   readonly missingCopies: () => MissingCopies
   /** Rejects, with the reason, while this origin cannot serve. */
   readonly checkReady: () => Promise<void>
+  /** Throws if what is pushed to a namespace could not be kept. */
+  readonly checkNamespace: (namespace: string) => void
 }
 
 /** The blob server (http-api specification 5): each route is one call on a service. */
 export function originRouter (services: OriginServices, options: Omit<RouterOptions, 'component' | 'misses'>): Router {
-  const { blobs, pushes, refresh, cleanup, placement, backend, peer, storeId, missingCopies, checkReady } = services
+  const { blobs, pushes, refresh, cleanup, placement, backend, peer, storeId, missingCopies, checkReady, checkNamespace } = services
   const router = withDebug(createRouter({ ...options, component: 'blobserver', misses: 'not-found' }))
 
   const on = <const Path extends string>(route: Route<Path>, handler: RouteHandler<Path>): void => {
@@ -83,8 +85,8 @@ export function originRouter (services: OriginServices, options: Omit<RouterOpti
       throw new AppError('DIGEST_MISMATCH', `move upload file to cache: ${error.message}`, { cause: error })
     }
   }
-  const fetchMissing = async (namespace: string, digest: Digest): Promise<Reply> =>
-    await refresh.begin(namespace, digest) === 'pending' ? { status: 202, headers: ASK_AGAIN_HEADERS } : { status: 404 }
+  const fetchMissing = async (namespace: string, digest: Digest, options?: BeginOptions): Promise<Reply> =>
+    await refresh.begin(namespace, digest, options) === 'pending' ? { status: 202, headers: ASK_AGAIN_HEADERS } : { status: 404 }
 
   on(originApi.health, () => {
     const reply = text('OK\n')
@@ -99,8 +101,10 @@ export function originRouter (services: OriginServices, options: Omit<RouterOpti
     ({ status: 200, headers: { [LOCATIONS_HEADER]: placement.locations(digestParam(digest)).join(',') } }))
   on(originApi.peerContext, () => json(peerContextToJson(peer), { newline: true, type: TEXT_TYPE }))
 
-  on(originApi.startUpload, async (request, { namespace, digest }, query) =>
-    await pushed(request, namespace, digest, async target => await start(target, query)))
+  on(originApi.startUpload, async (request, { namespace, digest }, query) => {
+    if (request.header(COPY_HEADER) === undefined) checkNamespace(namespace)
+    return await pushed(request, namespace, digest, async target => await start(target, query))
+  })
   on(originApi.startTransfer, async (_, { digest }, query) => await start(digestParam(digest), query))
   on(originApi.patchUpload, async (request, { namespace, digest, uid }) =>
     await pushed(request, namespace, digest, async target => await patch(target, uid, request)))
@@ -121,9 +125,9 @@ export function originRouter (services: OriginServices, options: Omit<RouterOpti
     const { path, sizeBytes } = file
     return rangeReply({ request, sizeBytes, headers: { 'Content-Type': BLOB_TYPE }, body: range => fileBody(path, range.offset, range.lengthBytes) })
   })
-  on(originApi.prefetch, async (_, { namespace, digest }) => {
+  on(originApi.prefetch, async (request, { namespace, digest }) => {
     const target = digestParam(digest)
-    return await blobs.has(target) ? ok() : await fetchMissing(namespace, target)
+    return await blobs.has(target) ? ok() : await fetchMissing(namespace, target, { isLeased: request.header(LEASE_HEADER) !== undefined })
   })
   on(originApi.stat, async (_, { namespace, digest }, query) => {
     const target = digestParam(digest)

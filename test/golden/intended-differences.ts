@@ -132,6 +132,7 @@ export const INTENDED: readonly IntendedDifference[] = [
       'origin.get.hello': { headers: ORIGIN_BLOB },
       'origin.get.empty': { headers: { 'accept-ranges': 'bytes' } },
       'origin.get.ten': { headers: ORIGIN_BLOB },
+      'origin.backend.later': { headers: ORIGIN_BLOB },
       'origin.get.big': { headers: { ...ORIGIN_BLOB, 'transfer-encoding': undefined, 'content-length': '300000' } },
       'origin.get.range': {
         status: 206,
@@ -306,12 +307,6 @@ export const INTENDED: readonly IntendedDifference[] = [
 
 export const MISSING: readonly Missing[] = [
   { what: 'copies to the origins of another cluster', steps: ['origin.remote.same', 'origin.remote.absent'] },
-  {
-    what: 'storage backends, and with them testfs',
-    steps: [
-      'testfs.upload', 'testfs.stat', 'testfs.get', 'testfs.stat.absent', 'testfs.list', 'origin.backend.first', 'origin.backend.later'
-    ]
-  },
   { what: 'changing the scheduler\'s configuration while it runs', steps: ['agent.config', 'agent.config.bad'] }
 ]
 

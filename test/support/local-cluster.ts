@@ -1,9 +1,11 @@
 import { join } from 'node:path'
 import { type Test } from 'tap'
+import { NO_BACKENDS } from '../../runtime/config/sections/backends.js'
 import { scheduler } from '../../runtime/config/sections/scheduler.js'
 import { hashring } from '../../runtime/config/sections/hashring.js'
-import { type UpstreamConfig } from '../../runtime/config/types.js'
+import { type BackendsConfig, type UpstreamConfig } from '../../runtime/config/types.js'
 import { type RunningComponent } from '../../runtime/core/component.js'
+import { startTestfs } from '../../runtime/backend/testfs/server.js'
 import { startAgent } from '../../runtime/agent/component.js'
 import { startBuildIndex } from '../../runtime/build-index/component.js'
 import { noLog } from '../../runtime/observe/log.js'
@@ -11,6 +13,7 @@ import { startOrigin } from '../../runtime/origin/component.js'
 import { startProxy } from '../../runtime/proxy/component.js'
 import { startTracker } from '../../runtime/tracker/component.js'
 import { freePorts } from '../../runtime/up/ports.js'
+import { backendsConfig } from './backend-items.js'
 import { must } from './must.js'
 import { temporaryFolder } from './system.js'
 import { loneIndexConfig, taskConfig } from './task-config.js'
@@ -31,16 +34,20 @@ export interface LocalCluster {
   readonly agentServer: number
   /** Where the agent looks for a Docker daemon; nobody listens there. */
   readonly dockerSocket: string
+  /** The file server behind the origin and the build-index, if asked for. */
+  readonly testfs: number
 }
 
 export interface LocalClusterOptions {
   readonly pieceBytes: number
   /** What build-index and others wait between tries; nothing, for tests that replay what failed for good. */
   readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>
+  /** With a file server behind it: `blobs` with `identity`, `tags` with `docker_tag`. */
+  readonly hasTestfs?: boolean
 }
 
 /** Starts it, and stops it at the end of the test. */
-export async function startLocalCluster (t: Test, { pieceBytes, sleep }: LocalClusterOptions): Promise<LocalCluster> {
+export async function startLocalCluster (t: Test, { pieceBytes, sleep, hasTestfs = false }: LocalClusterOptions): Promise<LocalCluster> {
   const root = temporaryFolder(t)
   const dockerSocket = join(root, 'docker.sock')
   const started: RunningComponent[] = []
@@ -50,6 +57,11 @@ export async function startLocalCluster (t: Test, { pieceBytes, sleep }: LocalCl
     started.push(component)
     return component.ports
   }
+  const testfs = hasTestfs ? await startTestfs({ port: 0, root: join(root, 'testfs'), host: HOST }) : undefined
+  t.teardown(async () => { await testfs?.close() })
+  const behind = (folder: string, namePath: string): BackendsConfig => testfs === undefined
+    ? NO_BACKENDS
+    : backendsConfig([{ namespace: '.*', backend: { testfs: { addr: `${HOST}:${testfs.port}`, root: folder, name_path: namePath } } }])
   const [originPort = 0] = await freePorts(1)
   const originHosts = upstream(originPort)
   const common = { zone: '', cluster: '', peerIp: HOST, peerPort: 0, peerIdPolicy: 'addr_hash' as const, scheduler: scheduler.schema.parse(SCHEDULER) }
@@ -67,6 +79,8 @@ export async function startLocalCluster (t: Test, { pieceBytes, sleep }: LocalCl
     pieceLengths: [{ minBlobBytes: 0, pieceBytes }],
     duplicateWriteBackStaggerMs: 1_800_000,
     ...taskConfig(join(root, 'origin')),
+    refreshBytesMax: 0,
+    backends: behind('blobs', 'identity'),
     memory
   }, noLog))
   const tracker = await running(startTracker({
@@ -83,7 +97,8 @@ export async function startLocalCluster (t: Test, { pieceBytes, sleep }: LocalCl
     store: stores(root, 'build-index'),
     tagTypes: [{ pattern: /.*/, type: 'docker' }],
     origin: originHosts,
-    ...loneIndexConfig(join(root, 'build-index'))
+    ...loneIndexConfig(join(root, 'build-index')),
+    backends: behind('tags', 'docker_tag')
   }, noLog, { sleep }))
   const buildIndexHosts = upstream(must(buildIndex.port))
   const proxy = await running(startProxy({
@@ -108,6 +123,7 @@ export async function startLocalCluster (t: Test, { pieceBytes, sleep }: LocalCl
   }, noLog))
   return {
     dockerSocket,
+    testfs: testfs?.port ?? 0,
     origin: originPort,
     originPeer: must(origin['peer-port']),
     tracker: must(tracker.port),

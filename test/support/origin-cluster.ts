@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { type Test } from 'tap'
 import { request } from 'undici'
 import { type OriginConfig } from '../../runtime/config/types.js'
+import { NO_BACKENDS } from '../../runtime/config/sections/backends.js'
 import { hashring } from '../../runtime/config/sections/hashring.js'
 import { scheduler } from '../../runtime/config/sections/scheduler.js'
 import { type RunningComponent } from '../../runtime/core/component.js'
@@ -91,6 +92,8 @@ function configOf (dir: string, port: number, members: readonly string[]): Origi
     pieceLengths: [{ minBlobBytes: 0, pieceBytes: 4_194_304 }],
     duplicateWriteBackStaggerMs: 1_800_000,
     ...taskConfig(join(dir, 'cache')),
+    refreshBytesMax: 0,
+    backends: NO_BACKENDS,
     memory: { swarmSlots: 32, uploadSlots: 32 }
   }
 }

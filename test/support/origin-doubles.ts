@@ -8,6 +8,8 @@ export class MemoryOrigins implements Placement {
   readonly blobs = new Map<string, Map<Digest, Uint8Array>>()
   readonly down = new Set<string>()
   readonly calls: string[] = []
+  /** Called when a member is left the fetch from the backend; may put the blob there. */
+  onLease: (member: string, digest: Digest) => Promise<void> = async () => {}
   /** Called before each copy is made; may wait. */
   beforeCopy: (owner: string) => Promise<void> = async () => {}
   readonly #listeners = new Set<() => void>()
@@ -64,6 +66,11 @@ export class MemoryOrigins implements Placement {
       },
       uploadDuplicate: async (_, digest, content, delayMs, options) => { await take(`duplicate+${delayMs}`, digest, content, options?.signal) },
       transfer: async (digest, content, options) => { await take('transfer', digest, content, options?.signal) },
+      fetchFromBackend: async (_, digest) => {
+        if (reach('lease').has(digest)) return 'present'
+        await this.onLease(address, digest)
+        return this.#of(address).has(digest) ? 'present' : 'pending'
+      },
       download: async (_, digest) => {
         const held = reach('download').get(digest)
         if (held === undefined) throw new AppError('BLOB_UNKNOWN', `no ${digest}`)

@@ -1,5 +1,5 @@
 import { intFlag, stringFlag } from '../flags.js'
-import { choice, duration, nested, section, unused } from '../schema.js'
+import { choice, duration, nested, section, size, unused } from '../schema.js'
 import { backendBlocks, common } from '../sections/common.js'
 import { hashring } from '../sections/hashring.js'
 import { healthFilter } from '../sections/healthcheck.js'
@@ -15,6 +15,10 @@ import { role } from './role.js'
 const blobserver = section({
   duplicate_write_back_stagger: duration({ as: 'duplicateWriteBackStaggerMs', default: '30m', min: 1, doc: 'How much later each further owner of an upload writes it back.' }),
   listener: unused('A second socket without a front.')
+})
+
+const blobrefresh = section({
+  size_limit: size({ as: 'bytesMax', default: '0', min: 0, doc: 'Larger blobs are not fetched from a backend. 0: no limit.' })
 })
 
 export const originRole = role({
@@ -39,7 +43,7 @@ export const originRole = role({
     shoal: nested('own', memoryAndDurability, 'What only this program has.'),
     ...common,
     ...backendBlocks,
-    blobrefresh: unused('Largest blob that is fetched from a backend.'),
+    blobrefresh: nested('refresh', blobrefresh, 'Blobs that are fetched from a backend.'),
     network_event: unused('A file of peer events.')
   }),
   make: (flags, file, host): OriginConfig => ({
@@ -60,6 +64,8 @@ export const originRole = role({
     taskDir: taskDirOf(file.localDb, file.castore.cacheDir),
     writeBack: file.writeBack,
     durability: file.own.durability,
+    refreshBytesMax: file.refresh.bytesMax,
+    backends: { items: file.backends, auth: file.auth },
     memory: file.own.memory
   })
 })

@@ -1,4 +1,6 @@
 import { choice, nested, section, unused } from '../schema.js'
+import { authBlock } from './auth.js'
+import { backends } from './backends.js'
 import { localDb, retry } from './retry.js'
 
 /** Names of the log's levels, least important first. */
@@ -23,8 +25,8 @@ export const common = {
 
 export const registryBlock = unused('Settings of an embedded registry; here the registry is the program itself.')
 export const backendBlocks = {
-  backends: unused('Storage behind the cluster. Blobs and tags stay on the disks of their owners.'),
-  auth: unused('Credentials for the backends.'),
+  backends,
+  auth: authBlock,
   backend_manager: unused('The log of the backends.'),
   localdb: nested('localDb', localDb, 'Pending work.'),
   writeback: nested('writeBack', retry, 'Pending copies to the backends.')
