@@ -54,9 +54,9 @@ class ClusterBlobClient implements BlobClient {
 
   async locations (digest: Digest, options?: CallOptions): Promise<string[]> {
     const failures: unknown[] = []
-    for (const host of shuffle([...await this.#upstream.hosts()], this.#prng)) {
+    for (const origin of this.#origins(shuffle([...await this.#upstream.hosts()], this.#prng))) {
       try {
-        return await this.#origin(host).locations(digest, options)
+        return await origin.locations(digest, options)
       } catch (error) {
         if (isAppError(error, 'CANCELLED')) throw error
         failures.push(error)
@@ -66,9 +66,17 @@ class ClusterBlobClient implements BlobClient {
   }
 
   async stat (namespace: string, digest: Digest, options?: CallOptions): Promise<{ sizeBytes: number } | undefined> {
+    // Any owner will do, so they share the questions.
+    const spread = (owners: string[]): string[] => shuffle(owners, this.#prng)
+    return await this.#withStandIns(digest, options, async owners => await this.#statAt(owners, namespace, digest, options), spread)
+  }
+
+  async #statAt (
+    owners: readonly HttpOriginClient[], namespace: string, digest: Digest, options?: CallOptions
+  ): Promise<{ sizeBytes: number } | undefined> {
     const failures: unknown[] = []
     let isAbsent = false
-    for (const owner of shuffle(await this.#owners(digest, options), this.#prng)) {
+    for (const owner of owners) {
       try {
         const found = await owner.stat(namespace, digest, options)
         if (found !== undefined) return found
@@ -85,10 +93,10 @@ class ClusterBlobClient implements BlobClient {
   async download (namespace: string, digest: Digest, options: CallOptions & { offset?: number, lengthBytes?: number } = {}): Promise<BlobStream> {
     const { offset = 0, lengthBytes, signal } = options
     if (lengthBytes === 0) return await this.#empty(namespace, digest, options)
-    return await downloadBlob({
+    return await this.#withStandIns(digest, options, async owners => await downloadBlob({
       namespace,
       digest,
-      owners: await this.#owners(digest, options),
+      owners,
       offset,
       lengthBytes,
       signal,
@@ -96,12 +104,18 @@ class ClusterBlobClient implements BlobClient {
       clock: this.#clock,
       prng: this.#prng,
       log: this.#log
-    })
+    }))
   }
 
   async upload (namespace: string, digest: Digest, content: BlobContent, options?: CallOptions): Promise<void> {
+    await this.#withStandIns(digest, options, async owners => { await this.#uploadTo(owners, namespace, digest, content, options) })
+  }
+
+  async #uploadTo (
+    owners: readonly HttpOriginClient[], namespace: string, digest: Digest, content: BlobContent, options?: CallOptions
+  ): Promise<void> {
     const failures: unknown[] = []
-    for (const owner of await this.#owners(digest, options)) {
+    for (const owner of owners) {
       try {
         return await owner.upload(namespace, digest, content, options)
       } catch (error) {
@@ -114,9 +128,13 @@ class ClusterBlobClient implements BlobClient {
   }
 
   async metaInfo (namespace: string, digest: Digest, options: CallOptions = {}): Promise<MetaInfoAnswer> {
+    return await this.#withStandIns(digest, options, async owners => await this.#metaInfoAt(owners, namespace, digest, options))
+  }
+
+  async #metaInfoAt (owners: readonly HttpOriginClient[], namespace: string, digest: Digest, options: CallOptions): Promise<MetaInfoAnswer> {
     const failures: unknown[] = []
     let isAbsent = false
-    for (const owner of await this.#owners(digest, options)) {
+    for (const owner of owners) {
       try {
         const answer = await owner.metaInfo(namespace, digest, { ...options, withPieceDigests: true })
         if (answer.status !== 'unknown') return answer
@@ -164,10 +182,33 @@ class ClusterBlobClient implements BlobClient {
   }
 
   async #owners (digest: Digest, options?: CallOptions): Promise<HttpOriginClient[]> {
-    return (await this.locations(digest, options)).map(address => this.#origin(address))
+    return this.#origins(await this.locations(digest, options))
   }
 
-  #origin (address: string): HttpOriginClient { return new HttpOriginClient(address, this.#http, this.#sleep) }
+  /**
+   * Asks the owners, and if none of them has an answer the other origins: they may have taken a blob in for them, and take
+   * one in now.
+   */
+  async #withStandIns<T> (
+    digest: Digest, options: CallOptions | undefined, work: (origins: HttpOriginClient[]) => Promise<T>,
+    order: (owners: string[]) => string[] = owners => owners
+  ): Promise<T> {
+    const owners = order(await this.locations(digest, options))
+    const others = (await this.#upstream.hosts()).filter(host => !owners.includes(host))
+    try {
+      return await work(this.#origins(owners, others.length > 0))
+    } catch (error) {
+      if (others.length === 0 || !isAppError(error, 'UNAVAILABLE')) throw error
+      this.#log.warn({ digest, owners, reason: messageOf(error) }, 'no owner has an answer, asking the other origins')
+      return await work(this.#origins(others))
+    }
+  }
+
+  /** In this order, but those last that did not answer a moment ago. The very last one is waited for, unless there are `more`. */
+  #origins (addresses: readonly string[], more = false): HttpOriginClient[] {
+    return this.#http.wellFirst(addresses).map((address, i) =>
+      new HttpOriginClient(address, this.#http, this.#sleep, more || i < addresses.length - 1))
+  }
 }
 
 /** One error for many; if somebody cancelled, that is what happened. */

@@ -2,7 +2,7 @@ import { type Digest } from '../../runtime/core/digest.js'
 import { AppError } from '../../runtime/core/errors.js'
 import { COPY_HEADER, originApi } from '../api/origin.js'
 import { pathOf } from '../api/route.js'
-import { isRetryable, refusal } from './answers.js'
+import { isNetworkError, isRetryable, refusal } from './answers.js'
 import { type BlobContent } from './clients.js'
 import { type Http, type HttpAnswer, type HttpCall } from './http.js'
 import { pause, type Sleep } from './upstream.js'
@@ -22,6 +22,8 @@ export interface BlobUpload {
   readonly content: BlobContent
   readonly signal: AbortSignal | undefined
   readonly sleep: Sleep
+  /** Whether the blob can go to somebody else, who is then tried sooner. */
+  readonly isReplaceable?: boolean
 }
 
 /** Where the three calls of an upload go, and what the last one says (http-api specification 5.3). */
@@ -109,10 +111,11 @@ async function commitUpload (upload: BlobUpload, route: UploadRoute, uid: string
   const { http, address, signal } = upload
   const { path, body = '' } = route.commit(uid)
   try {
-    const answer = await http.call({ address, method: 'PUT', path, headers: route.headers, body, signal, idleMs: COMMIT_MS, timeoutMs: COMMIT_MS })
+    const answer = await http.call({ address, method: 'PUT', path, headers: route.headers, body, signal, isReplaceable: upload.isReplaceable, idleMs: COMMIT_MS, timeoutMs: COMMIT_MS })
     if (answer.status !== 200 && answer.status !== 409) throw commitRefusal(whatOf(upload, 'commit'), answer)
   } catch (error) {
-    if (!isRetryable(error) || await startUpload(upload, route) !== undefined) throw error
+    // Whoever comes next may have got the blob by this very commit, and says so.
+    if (!isRetryable(error) || isLost(upload, error) || await startUpload(upload, route) !== undefined) throw error
   }
 }
 
@@ -124,16 +127,19 @@ function commitRefusal (what: string, answer: HttpAnswer): AppError {
 
 /** Makes a call up to three times; the body is read anew for each. @returns the last answer, whatever its status */
 async function persist (upload: BlobUpload, call: () => Omit<HttpCall, 'address'>): Promise<HttpAnswer> {
-  const { http, address, sleep, signal } = upload
+  const { http, address, sleep, signal, isReplaceable } = upload
   for (let tried = 1; ; tried++) {
     try {
-      const answer = await http.call({ ...call(), address, signal })
+      const answer = await http.call({ ...call(), address, signal, isReplaceable })
       if (tried === TRIES || !isRetryable(refusal('', answer))) return answer
     } catch (error) {
-      if (tried === TRIES || !isRetryable(error)) throw error
+      if (tried === TRIES || !isRetryable(error) || isLost(upload, error)) throw error
     }
     await pause(sleep, RETRY_MS, signal)
   }
 }
+
+/** Another try at the same host would only take time that the next one could use. */
+function isLost ({ isReplaceable }: BlobUpload, error: unknown): boolean { return isReplaceable === true && isNetworkError(error) }
 
 function whatOf ({ address, digest }: BlobUpload, step: string): string { return `${step} of ${digest} at ${address}` }

@@ -2,7 +2,9 @@ import { setMaxListeners } from 'node:events'
 import { Readable } from 'node:stream'
 import { Agent, type Dispatcher } from 'undici'
 import { AppError, messageOf, systemCodeOf } from '../../runtime/core/errors.js'
+import { systemClock } from '../../runtime/core/clock.js'
 import { type Method } from '../api/route.js'
+import { Liveness, type WatchedRequest } from './liveness.js'
 
 /** Idle connections are given up before our servers close them, which is after 8 s, so that no request meets a closing one. */
 const KEEP_ALIVE_MS = 4_000
@@ -14,6 +16,8 @@ const IDLE_MS = 60_000
 /** Of answers that are read as a whole, unless the call says otherwise. */
 const TEXT_BYTES_MAX = 1024 * 1024
 const DISCARD_BYTES_MAX = 64 * 1024
+/** How long a host may take to say that it is well, before a request that stands still is given up. */
+const PROBE_MS = 900
 
 export interface HttpRequest {
   readonly method: Method
@@ -27,6 +31,11 @@ export interface HttpRequest {
   readonly signal?: AbortSignal
   /** How long the host may take for the next byte of its answer; default 60 s. */
   readonly idleMs?: number
+  /**
+   * Somebody else can be asked: if the request stands still and the host does not answer `/health` either, it fails with
+   * TIMED_OUT within about 3 s.
+   */
+  readonly isReplaceable?: boolean
 }
 
 /** A body that is not in memory. */
@@ -74,6 +83,8 @@ export interface Http {
   open (request: HttpRequest): Promise<HttpStream>
   /** `GET /health`: true for 200, false for all else, silence included. */
   isHealthy (address: string, options?: { readonly signal?: AbortSignal, readonly timeoutMs?: number }): Promise<boolean>
+  /** The same hosts, those last that did not answer a moment ago. */
+  wellFirst (addresses: readonly string[]): string[]
   /** Ends all connections; running requests fail. May be called twice. */
   close (): Promise<void>
 }
@@ -88,10 +99,11 @@ class UndiciHttp implements Http {
     connect: { timeout: CONNECT_MS }
   })
 
+  readonly #liveness = new Liveness({ probe: async address => await this.isHealthy(address, { timeoutMs: PROBE_MS }), clock: systemClock })
   #isClosed = false
 
   async call (call: HttpCall): Promise<HttpAnswer> {
-    const deadline = new Deadline(call.signal, call.timeoutMs)
+    const deadline = new Deadline(call.signal, call.timeoutMs, call.isReplaceable === true)
     try {
       const stream = await this.#send(call, deadline)
       const text = await stream.text(call.answerBytesMax)
@@ -101,7 +113,9 @@ class UndiciHttp implements Http {
     }
   }
 
-  async open (request: HttpRequest): Promise<HttpStream> { return await this.#send(request, new Deadline(request.signal, undefined)) }
+  async open (request: HttpRequest): Promise<HttpStream> {
+    return await this.#send(request, new Deadline(request.signal, undefined, request.isReplaceable === true))
+  }
 
   async isHealthy (address: string, { signal, timeoutMs = 3_000 }: { signal?: AbortSignal, timeoutMs?: number } = {}): Promise<boolean> {
     try {
@@ -111,9 +125,15 @@ class UndiciHttp implements Http {
     }
   }
 
+  wellFirst (addresses: readonly string[]): string[] {
+    const isGone = (address: string): boolean => this.#liveness.isGone(address)
+    return [...addresses.filter(address => !isGone(address)), ...addresses.filter(isGone)]
+  }
+
   async close (): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
+    this.#liveness.close()
     await this.#agent.destroy()
   }
 
@@ -122,20 +142,25 @@ class UndiciHttp implements Http {
     const what = `${method} http://${address}${path}`
     if (!ADDRESS.test(address)) throw new AppError('NETWORK', `${what}: "${address.slice(0, 256)}" is no address: expected host:port`)
     const isStreamed = typeof body === 'object'
+    const watch = new Watch(request, deadline, this.#liveness)
     try {
       const response = await this.#agent.request({
         origin: `http://${address}`,
         path,
         method,
         headers: { ...headers, ...(isStreamed ? { 'Content-Length': String(body.lengthBytes) } : {}) },
-        body: isStreamed ? Readable.from(copies(body.chunks), { objectMode: false }) : body,
+        body: isStreamed ? Readable.from(copies(body.chunks, watch), { objectMode: false }) : body,
         signal: deadline.signal,
         headersTimeout: idleMs,
         bodyTimeout: idleMs
       })
-      return new UndiciStream(response, what, deadline)
+      watch.moved()
+      return new UndiciStream(response, what, deadline, watch)
     } catch (error) {
-      throw failureOf(error, what, deadline)
+      watch.end()
+      const failure = failureOf(error, what, deadline)
+      if (failure.code === 'NETWORK' && !this.#isClosed) this.#liveness.failed(address)
+      throw failure
     }
   }
 }
@@ -146,7 +171,7 @@ class UndiciStream implements HttpStream {
   readonly #headers: Dispatcher.ResponseData['headers']
   readonly #body: Dispatcher.ResponseData['body']
 
-  constructor (response: Dispatcher.ResponseData, readonly what: string, readonly deadline: Deadline) {
+  constructor (response: Dispatcher.ResponseData, readonly what: string, readonly deadline: Deadline, readonly watch: Watch) {
     this.status = response.statusCode
     this.#headers = response.headers
     this.#body = response.body
@@ -154,6 +179,7 @@ class UndiciStream implements HttpStream {
     this.lengthBytes = length !== undefined && /^\d+$/.test(length) ? Number(length) : undefined
     // A body that fails while nobody reads it is told of when somebody does.
     this.#body.on('error', () => {})
+    this.#body.once('close', () => { watch.end() })
   }
 
   readonly header = (name: string): string | undefined => {
@@ -163,7 +189,11 @@ class UndiciStream implements HttpStream {
 
   async * chunks (): AsyncGenerator<Uint8Array> {
     try {
-      for await (const chunk of this.#body) if (chunk instanceof Uint8Array) yield chunk
+      for await (const chunk of this.#body) {
+        this.watch.moved()
+        if (chunk instanceof Uint8Array) yield chunk
+        this.watch.moved()
+      }
     } catch (error) {
       throw failureOf(error, this.what, this.deadline)
     }
@@ -198,20 +228,24 @@ class Deadline {
   readonly #onAbort = (): void => { this.#controller.abort(this.caller?.reason) }
   isOver = false
 
-  constructor (readonly caller: AbortSignal | undefined, timeoutMs: number | undefined) {
+  /** @param canEnd - whether it may be ended before its time, too */
+  constructor (readonly caller: AbortSignal | undefined, timeoutMs: number | undefined, readonly canEnd: boolean) {
     if (caller?.aborted === true) this.#onAbort()
-    if (timeoutMs === undefined) return
+    if (timeoutMs === undefined && !canEnd) return
     // One request of a client may be behind many of ours at a time; whoever makes those limits their number.
     if (caller !== undefined) setMaxListeners(0, caller)
     caller?.addEventListener('abort', this.#onAbort, { once: true })
-    this.#timer = setTimeout(() => {
-      this.isOver = true
-      this.#controller.abort()
-    }, timeoutMs)
+    if (timeoutMs !== undefined) this.#timer = setTimeout(() => { this.end() }, timeoutMs)
+  }
+
+  /** It is over, now. */
+  end (): void {
+    this.isOver = true
+    this.#controller.abort()
   }
 
   /** Without a time limit it is the caller's own, which then needs no clearing. */
-  get signal (): AbortSignal | undefined { return this.#timer === undefined ? this.caller : this.#controller.signal }
+  get signal (): AbortSignal | undefined { return this.#timer === undefined && !this.canEnd ? this.caller : this.#controller.signal }
 
   clear (): void {
     clearTimeout(this.#timer)
@@ -219,9 +253,33 @@ class Deadline {
   }
 }
 
+/** Keeps an eye on a request whose host can be replaced; one that cannot is waited for in any case. */
+class Watch implements WatchedRequest {
+  readonly address: string
+  readonly #end: () => void
+  movedAt = systemClock.now()
+
+  constructor ({ address, isReplaceable }: HttpRequest, readonly deadline: Deadline, liveness: Liveness) {
+    this.address = address
+    this.#end = isReplaceable === true ? liveness.watch(this) : () => {}
+  }
+
+  moved (): void { this.movedAt = systemClock.now() }
+
+  giveUp (): void { this.deadline.end() }
+
+  end (): void {
+    this.#end()
+    this.deadline.clear()
+  }
+}
+
 /** The socket may still hold a chunk when the next one is asked for, so each is copied. */
-async function * copies (chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  for await (const chunkView of chunks) yield Buffer.from(chunkView)
+async function * copies (chunks: AsyncIterable<Uint8Array>, watch: Watch): AsyncGenerator<Uint8Array> {
+  for await (const chunkView of chunks) {
+    watch.moved()
+    yield Buffer.from(chunkView)
+  }
 }
 
 function failureOf (error: unknown, what: string, deadline: Deadline): AppError {

@@ -27,7 +27,8 @@ export function createOriginClient (address: string, http: Http, options: { read
 
 /** With the calls that only the cluster's client makes. */
 export class HttpOriginClient implements OriginClient {
-  constructor (readonly address: string, readonly http: Http, readonly sleep: Sleep) {}
+  /** @param isReplaceable - whether somebody else can be asked if this one does not answer */
+  constructor (readonly address: string, readonly http: Http, readonly sleep: Sleep, readonly isReplaceable = true) {}
 
   async statLocal (namespace: string, digest: Digest, options?: CallOptions): Promise<{ sizeBytes: number } | undefined> {
     return await this.#stat(namespace, digest, '?local=true', options)
@@ -46,7 +47,8 @@ export class HttpOriginClient implements OriginClient {
       headers: options.withPieceDigests === true ? { [PIECE_DIGESTS_HEADER]: 'true' } : {},
       timeoutMs: LOOKUP_MS,
       answerBytesMax: METAINFO_BYTES_MAX,
-      signal: options.signal
+      signal: options.signal,
+      isReplaceable: this.isReplaceable
     })
     return metaInfoOf(this.#what('metainfo', digest), digest, answer)
   }
@@ -91,7 +93,7 @@ export class HttpOriginClient implements OriginClient {
 
   async deleteBlob (digest: Digest, options: CallOptions = {}): Promise<boolean> {
     const path = pathOf(originApi.deleteBlob, { digest })
-    const answer = await this.http.call({ method: 'DELETE', address: this.address, path, timeoutMs: DELETE_MS, signal: options.signal })
+    const answer = await this.http.call({ method: 'DELETE', address: this.address, path, timeoutMs: DELETE_MS, signal: options.signal, isReplaceable: this.isReplaceable })
     if (answer.status === 404) return false
     if (answer.status !== 202 && answer.status !== 200) throw refusal(this.#what('deletion', digest), answer)
     return true
@@ -100,7 +102,7 @@ export class HttpOriginClient implements OriginClient {
   /** Resolves when the origin has the blob or has begun to fetch it. @throws AppError BLOB_UNKNOWN */
   async prefetch (namespace: string, digest: Digest, options: CallOptions = {}): Promise<void> {
     const path = pathOf(originApi.prefetch, { namespace, digest })
-    const answer = await this.http.call({ method: 'POST', address: this.address, path, timeoutMs: PREFETCH_MS, signal: options.signal })
+    const answer = await this.http.call({ method: 'POST', address: this.address, path, timeoutMs: PREFETCH_MS, signal: options.signal, isReplaceable: this.isReplaceable })
     if (answer.status !== 200 && answer.status !== 202) throw refusal(this.#what('prefetch', digest), answer)
   }
 
@@ -121,7 +123,8 @@ export class HttpOriginClient implements OriginClient {
       address: this.address,
       path: pathOf(originApi.download, { namespace, digest }),
       headers: range === undefined ? {} : { Range: range },
-      signal: options.signal
+      signal: options.signal,
+      isReplaceable: this.isReplaceable
     })
   }
 
@@ -135,17 +138,18 @@ export class HttpOriginClient implements OriginClient {
 
   async #stat (namespace: string, digest: Digest, query: string, options: CallOptions = {}): Promise<{ sizeBytes: number } | undefined> {
     const path = pathOf(originApi.stat, { namespace, digest }) + query
-    const answer = await this.http.call({ method: 'HEAD', address: this.address, path, timeoutMs: LOOKUP_MS, signal: options.signal })
+    const answer = await this.http.call({ method: 'HEAD', address: this.address, path, timeoutMs: LOOKUP_MS, signal: options.signal, isReplaceable: this.isReplaceable })
     if (answer.status === 404) return undefined
     return { sizeBytes: statedSize(must200(this.#what('stat', digest), answer)) }
   }
 
   async #get (path: string, options: CallOptions = {}): Promise<HttpAnswer> {
-    return await this.http.call({ method: 'GET', address: this.address, path, timeoutMs: SHORT_MS, signal: options.signal })
+    return await this.http.call({ method: 'GET', address: this.address, path, timeoutMs: SHORT_MS, signal: options.signal, isReplaceable: this.isReplaceable })
   }
 
   async #upload (digest: Digest, content: BlobContent, route: UploadRoute, options: CallOptions = {}): Promise<void> {
-    const upload: BlobUpload = { http: this.http, address: this.address, digest, content, signal: options.signal, sleep: this.sleep }
+    const { http, address, sleep, isReplaceable } = this
+    const upload: BlobUpload = { http, address, digest, content, signal: options.signal, sleep, isReplaceable }
     await uploadBlob(upload, route)
   }
 

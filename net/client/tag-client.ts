@@ -120,9 +120,10 @@ class ClusterTagClient implements TagClient {
 
   async #call (call: Call, options: CallOptions = {}): Promise<HttpAnswer> {
     const failures: unknown[] = []
-    for (const address of await this.#hosts()) {
+    const hosts = this.#http.wellFirst(await this.#hosts())
+    for (const [i, address] of hosts.entries()) {
       try {
-        return await this.#http.call({ ...call, address, signal: options.signal })
+        return await this.#http.call({ ...call, address, signal: options.signal, isReplaceable: i < hosts.length - 1 })
       } catch (error) {
         if (!isNetworkError(error)) throw error
         this.#upstream.reportFailure(address)

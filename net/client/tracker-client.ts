@@ -100,9 +100,10 @@ class RingTrackerClient implements TrackerClient {
 
   async #call (digest: Digest, call: Omit<HttpCall, 'address' | 'timeoutMs'>): Promise<{ address: string, answer: HttpAnswer }> {
     const failures: unknown[] = []
-    for (const address of await this.#locations(digest)) {
+    const trackers = this.#http.wellFirst(await this.#locations(digest))
+    for (const [i, address] of trackers.entries()) {
       try {
-        return { address, answer: await this.#http.call({ ...call, address, timeoutMs: CALL_MS }) }
+        return { address, answer: await this.#http.call({ ...call, address, timeoutMs: CALL_MS, isReplaceable: i < trackers.length - 1 }) }
       } catch (error) {
         if (!isNetworkError(error)) throw error
         this.#upstream.reportFailure(address)

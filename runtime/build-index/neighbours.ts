@@ -104,7 +104,9 @@ export class Neighbours {
    * Learns of the tags that all of them know and we do not, as after a disk was lost. What changed while we were away they
    * tell us by themselves, and every read asks them.
    */
-  async learn (isKnown: (tag: string) => boolean, keep: (tag: string, version: TagVersion) => Promise<unknown>, signal: AbortSignal): Promise<number> {
+  async learn (
+    isKnown: (tag: string) => boolean, keep: (tag: string, version: TagVersion) => Promise<unknown>, signal: AbortSignal
+  ): Promise<number> {
     const { http, log } = this.options
     let count = 0
     for (const address of await this.#addresses()) {

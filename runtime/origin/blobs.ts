@@ -56,7 +56,8 @@ export class Blobs {
 
   /** Lifts the mark that forbids deletion, if there is one. */
   async release (digest: Digest): Promise<void> {
-    await this.lock.run(digest, async () => { if (await this.options.store.isPersisted(digest)) await this.options.store.setPersisted(digest, false) })
+    const { store } = this.options
+    await this.lock.run(digest, async () => { if (await store.isPersisted(digest)) await store.setPersisted(digest, false) })
   }
 
   /** Whether there is a file for the blob, without a closer look; for those who hold its lock. */

@@ -1,4 +1,5 @@
 import { type Digest, digestOf, parseDigest } from '../../runtime/core/digest.js'
+import { messageOf } from '../../runtime/core/errors.js'
 import { type Prng } from '../../runtime/core/prng.js'
 import { OCI_MANIFEST } from '../../runtime/registry/manifest.js'
 import { call, receive } from '../support/http-call.js'
@@ -76,7 +77,7 @@ export class Clients {
   async #measure (what: string, work: (signal: AbortSignal) => Promise<void>): Promise<boolean> {
     const startedAt = performance.now()
     let failure: string | undefined
-    await work(AbortSignal.timeout(OPERATION_LIMIT_MS)).catch((error: unknown) => { failure = error instanceof Error ? error.message : String(error) })
+    await work(AbortSignal.timeout(OPERATION_LIMIT_MS)).catch((error: unknown) => { failure = messageOf(error) })
     this.operations.push({ what, startedAt, tookMs: performance.now() - startedAt, failure })
     return failure === undefined
   }

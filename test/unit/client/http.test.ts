@@ -116,3 +116,33 @@ t.test('after close nothing goes out', async t => {
   t.equal(await codeOf(http.call({ method: 'GET', address: server.address, path: '/' })), 'NETWORK')
   t.same(server.journal, [])
 })
+
+t.test('a host that is gone is given up if somebody else can be asked, and asked last from then on', async t => {
+  const gone = await byteServer(t, '', () => {})
+  const http = client(t)
+  t.same(http.wellFirst([gone, 'b:1']), [gone, 'b:1'])
+  t.equal(await codeOf(http.call({ method: 'GET', address: gone, path: '/x', isReplaceable: true })), 'TIMED_OUT')
+  t.same(http.wellFirst([gone, 'b:1']), ['b:1', gone])
+  const refusing = await deadAddress(t)
+  t.equal(await codeOf(http.call({ method: 'GET', address: refusing, path: '/x' })), 'NETWORK')
+  t.same(http.wellFirst([refusing, gone, 'b:1']), ['b:1', refusing, gone])
+})
+
+t.test('a host that is gone in the middle of an answer is given up too', async t => {
+  const gone = await byteServer(t, 'HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc', () => {})
+  const http = client(t)
+  const stream = await http.open({ method: 'GET', address: gone, path: '/x', isReplaceable: true })
+  t.equal(await codeOf(stream.text()), 'TIMED_OUT')
+})
+
+t.test('a host that is slow and well is waited for', async t => {
+  let finish: (reply: ReturnType<typeof text>) => void = () => {}
+  let probes = 0
+  const server = await smallServer(t, asked => {
+    if (asked.target !== '/health') return new Promise<ReturnType<typeof text>>(resolve => { finish = resolve })
+    // By the second probe it would have been given up, had it missed the first.
+    if (++probes === 3) finish(text('done'))
+    return text('OK')
+  })
+  t.match(await client(t).call({ method: 'GET', address: server.address, path: '/x', isReplaceable: true }), { text: 'done' })
+})
