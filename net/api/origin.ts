@@ -20,11 +20,15 @@ export const originApi = {
   peerContext: route('GET', '/internal/peercontext'),
   stat: route('HEAD', '/internal/namespace/{namespace}/blobs/{digest}'),
   metaInfo: route('GET', '/internal/namespace/{namespace}/blobs/{digest}/metainfo'),
+  /** Ours: copies that are missing somewhere. */
+  replication: route('GET', '/x/replication'),
   commitDuplicate: route('PUT', '/internal/duplicate/namespace/{namespace}/blobs/{digest}/uploads/{uid}')
 } as const
 
 /** Response header of `locations`: `host:port` of each owner, best first, joined by commas. */
 export const LOCATIONS_HEADER = 'Origin-Locations'
+/** Response header of `health`: the id of the disk that the blobs are on. */
+export const STORE_ID_HEADER = 'shoal-store-id'
 /**
  * Request header of the calls with which one of our origins gives another one its copy of a pushed blob. They are told at
  * once if the blob is there; anybody else who pushes it is told when it has all its copies.

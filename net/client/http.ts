@@ -83,6 +83,8 @@ export interface Http {
   open (request: HttpRequest): Promise<HttpStream>
   /** `GET /health`: true for 200, false for all else, silence included. */
   isHealthy (address: string, options?: { readonly signal?: AbortSignal, readonly timeoutMs?: number }): Promise<boolean>
+  /** True while a host takes connections and says nothing, as far as requests to it have shown. */
+  isSilent (address: string): boolean
   /** The same hosts, those last that did not answer a moment ago. */
   wellFirst (addresses: readonly string[]): string[]
   /** Ends all connections; running requests fail. May be called twice. */
@@ -125,6 +127,8 @@ class UndiciHttp implements Http {
     }
   }
 
+  isSilent (address: string): boolean { return this.#liveness.isSilent(address) }
+
   wellFirst (addresses: readonly string[]): string[] {
     const isGone = (address: string): boolean => this.#liveness.isGone(address)
     return [...addresses.filter(address => !isGone(address)), ...addresses.filter(isGone)]
@@ -155,6 +159,7 @@ class UndiciHttp implements Http {
         bodyTimeout: idleMs
       })
       watch.moved()
+      this.#liveness.answered(address)
       return new UndiciStream(response, what, deadline, watch)
     } catch (error) {
       watch.end()

@@ -9,6 +9,8 @@ const MISSES_MAX = 2
 /** How often a host that is gone is probed, and for how long it is remembered as gone if it never answers. */
 const RETURN_MS = 1_000
 const FORGET_MS = 60_000
+/** A host that refused a connection does so at once the next time, for a while. */
+const REFUSED_MS = 2 * RETURN_MS
 
 /** A request under watch. */
 export interface WatchedRequest {
@@ -25,7 +27,7 @@ export interface LivenessOptions {
   readonly clock: Clock
 }
 
-interface Host { misses: number, isProbing: boolean, probedAt: Millis, goneSince: Millis | undefined }
+interface Host { misses: number, isProbing: boolean, probedAt: Millis, goneSince: Millis | undefined, refusedAt: Millis | undefined }
 
 /**
  * Tells a host that is slow from one that is gone. Work may take its time, a commit of a large blob for instance; but our
@@ -51,11 +53,27 @@ export class Liveness {
   /** A connection to the host could not be made, or broke. */
   failed (address: string): void {
     const host = this.#hostOf(address)
-    host.goneSince ??= this.options.clock.now()
+    host.refusedAt = this.options.clock.now()
+    host.goneSince ??= host.refusedAt
     this.#wind()
   }
 
+  /** The host has answered something. */
+  answered (address: string): void {
+    const host = this.#hosts.get(address)
+    if (host === undefined) return
+    host.misses = 0
+    host.goneSince = undefined
+  }
+
   isGone (address: string): boolean { return this.#hosts.get(address)?.goneSince !== undefined }
+
+  /** Gone, and asking it again would take time: it refuses no connections, it says nothing. */
+  isSilent (address: string): boolean {
+    const host = this.#hosts.get(address)
+    if (host?.goneSince === undefined) return false
+    return host.refusedAt === undefined || this.options.clock.now() - host.refusedAt > REFUSED_MS
+  }
 
   close (): void {
     clearInterval(this.#timer)
@@ -110,7 +128,7 @@ export class Liveness {
   #hostOf (address: string): Host {
     const known = this.#hosts.get(address)
     if (known !== undefined) return known
-    const host: Host = { misses: 0, isProbing: false, probedAt: 0 as Millis, goneSince: undefined }
+    const host: Host = { misses: 0, isProbing: false, probedAt: 0 as Millis, goneSince: undefined, refusedAt: undefined }
     this.#hosts.set(address, host)
     return host
   }

@@ -4,8 +4,8 @@ import { pathOf } from '../../net/api/route.js'
 import { must200 } from '../../net/client/answers.js'
 import { createTagClient } from '../../net/client/tag-client.js'
 import { type UpstreamConfig } from '../config/types.js'
-import { after, type Clock, type Millis } from '../core/clock.js'
-import { AppError, messageOf } from '../core/errors.js'
+import { type Clock } from '../core/clock.js'
+import { AppError, isAppError, messageOf } from '../core/errors.js'
 import { field } from '../core/json.js'
 import { forEachLimited } from '../core/limited.js'
 import { type Logger } from '../observe/log.js'
@@ -13,11 +13,15 @@ import { type DueTask, type RetryPolicy, type TaskKind, type TaskOutcome } from 
 import { type TaskQueue } from '../retry/task-queue.js'
 import { formatVersion, isCredible, parseVersion, type TagVersion } from '../store/tag-version.js'
 
-/** Somebody waits for the answer, and those who are well give it at once. */
-const ASK_MS = 1_000
-const TELL_MS = 2_000
-/** One that did not answer is not asked by everybody for a while. */
-const SUSPECT_MS = 2_000
+/**
+ * Those who are well answer at once, and one that is gone is noticed within about 3 s. In between is one that is slow: it
+ * may know better than we do, and is worth waiting for.
+ */
+const ANSWER_MS = 10_000
+/** Our own pause, if we were stopped for a while, looks like theirs: so nobody is given up after one try. */
+const TRIES = 2
+/** One that is back should not have to wait long for what it is owed. */
+const OWED_PAUSE_MAX_MS = 15_000
 /** Tags that are learnt at the same time. */
 const LEARNING_MAX = 8
 
@@ -53,15 +57,16 @@ export interface NeighboursOptions {
  * build-indexes all of this is an ordinary duplicate put.
  */
 export class Neighbours {
-  /** Address -> until when it is left alone. */
-  readonly #suspects = new Map<string, Millis>()
+  /** Those that did not answer the last time. */
+  readonly #missed = new Set<string>()
 
   constructor (readonly options: NeighboursOptions) {}
 
   /** Begins to tell what is owed, also by an earlier process. */
   start (): void {
     const { queue, policy } = this.options
-    queue.handle(OWED_TAG, policy, async (task, signal) => await this.#repay(task, signal))
+    const soon = { ...policy, pauseMaxMs: Math.min(policy.pauseMaxMs, OWED_PAUSE_MAX_MS) }
+    queue.handle(OWED_TAG, soon, async (task, signal) => await this.#repay(task, signal))
   }
 
   /** Where the tag points by each of them that answers soon. */
@@ -69,10 +74,10 @@ export class Neighbours {
     const found = new Map<string, TagVersion | undefined>()
     await Promise.all((await this.#wellOnes()).map(async address => {
       try {
-        found.set(address, await this.#versionAt(address, tag, signal))
+        found.set(address, await this.#persist(address, async () => await this.#versionAt(address, tag, signal)))
         this.#answered(address)
       } catch (error) {
-        if (!signal.aborted) this.#suspect(address, error)
+        if (!signal.aborted) this.#silent(address, error)
       }
     }))
     return found
@@ -89,10 +94,10 @@ export class Neighbours {
     await Promise.all(addresses.map(async (address, i) => {
       try {
         if (!well.has(address)) throw new AppError('UNAVAILABLE', 'it did not answer a moment ago')
-        await this.#put(address, tag, version, (i + 1) * this.options.staggerMs)
+        await this.#persist(address, async () => { await this.#put(address, tag, version, (i + 1) * this.options.staggerMs) })
         this.#answered(address)
       } catch (error) {
-        if (well.has(address)) this.#suspect(address, error)
+        if (well.has(address)) this.#silent(address, error)
         owed.push({ address, tag })
       }
     }))
@@ -142,7 +147,8 @@ export class Neighbours {
       path: pathOf(buildIndexApi.putDuplicate, { tag, digest: version.digest }),
       headers: { [TAG_VERSION_HEADER]: formatVersion(version) },
       body: `{"delay":${BigInt(Math.round(delayMs)) * 1_000_000n}}`,
-      timeoutMs: TELL_MS,
+      timeoutMs: ANSWER_MS,
+      isReplaceable: true,
       signal
     })
     must200(`put of tag ${tag} at ${address}`, answer)
@@ -150,27 +156,36 @@ export class Neighbours {
 
   async #versionAt (address: string, tag: string, signal: AbortSignal): Promise<TagVersion | undefined> {
     const path = pathOf(buildIndexApi.tagVersion, { tag })
-    const answer = await this.options.http.call({ method: 'GET', address, path, timeoutMs: ASK_MS, signal })
+    const answer = await this.options.http.call({ method: 'GET', address, path, timeoutMs: ANSWER_MS, isReplaceable: true, signal })
     // Also what Kraken's build-indexes say, which know no versions.
     if (answer.status === 404) return undefined
     const version = parseVersion(must200(`version of tag ${tag} at ${address}`, answer).text)
     return version !== undefined && isCredible(version.stamp, this.options.clock.wall()) ? version : undefined
   }
 
-  #suspect (address: string, error: unknown): void {
-    const { clock, log } = this.options
-    this.#suspects.set(address, after(clock.now(), SUSPECT_MS))
-    log.warn({ address, reason: messageOf(error) }, 'neighbour does not answer')
+  /** Tries again while the neighbour is not known to be gone. */
+  async #persist<T> (address: string, work: () => Promise<T>): Promise<T> {
+    for (let tried = 1; ; tried++) {
+      try {
+        return await work()
+      } catch (error) {
+        if (tried === TRIES || !isAppError(error, 'TIMED_OUT') || this.options.http.isSilent(address)) throw error
+      }
+    }
+  }
+
+  #silent (address: string, error: unknown): void {
+    this.#missed.add(address)
+    this.options.log.warn({ address, reason: messageOf(error) }, 'neighbour does not answer')
   }
 
   /** One that did not is back: what is owed to it can be told. */
   #answered (address: string): void {
-    if (this.#suspects.delete(address)) this.options.queue.wake(OWED_TAG, key => key.startsWith(`${address} `))
+    if (this.#missed.delete(address)) this.options.queue.wake(OWED_TAG, key => key.startsWith(`${address} `))
   }
 
   async #wellOnes (): Promise<readonly string[]> {
-    const now = this.options.clock.now()
-    return (await this.#addresses()).filter(address => (this.#suspects.get(address) ?? 0) <= now)
+    return (await this.#addresses()).filter(address => !this.options.http.isSilent(address))
   }
 
   async #addresses (): Promise<readonly string[]> {

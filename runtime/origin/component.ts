@@ -4,6 +4,7 @@ import { resolveHosts } from '../../net/client/hosts.js'
 import { createHttp, type Http } from '../../net/client/http.js'
 import { createOriginClient } from '../../net/client/origin-client.js'
 import { systemSleep as sleep } from '../../net/client/upstream.js'
+import { originApi, STORE_ID_HEADER } from '../../net/api/origin.js'
 import { type Router } from '../../net/http/router.js'
 import { listen } from '../../net/http/uws.js'
 import { createHashPool, type HashPool } from '../../workers/pool.js'
@@ -34,7 +35,8 @@ import { Pushes } from './pushes.js'
 import { Refresh } from './refresh.js'
 import { Repair } from './repair.js'
 import { Replication } from './replication.js'
-import { originRouter } from './server.js'
+import { type MissingCopies, originRouter } from './server.js'
+import { storeIdOf, StoreWatch } from './store-id.js'
 import { WriteBack } from './write-back.js'
 
 /** The largest request body, as with the reference's front (http-api specification 2.1). A blob may come in several. */
@@ -69,12 +71,14 @@ export async function startOrigin (config: OriginConfig, log: Logger): Promise<R
     const [uploads, swarm] = await allDecided(startUploads(config, undos), startSwarm(config, undos))
     const http = createHttp()
     undos.add('http', async () => { await http.close() })
-    const placement = await joinCluster(config, http, log)
+    const storeId = await storeIdOf(config.castore.cacheDir)
+    const stores = new StoreWatch(log)
+    const placement = await joinCluster(config, http, stores, log)
     undos.add('membership', async () => { await placement.stop() })
     const tasks = new TaskGroup(log)
     undos.add('tasks', async () => { await tasks.close() })
 
-    const router = wire({ config, log, backends, store, queue, pool, uploads, swarm, http, placement, tasks })
+    const router = wire({ config, log, backends, store, storeId, stores, queue, pool, uploads, swarm, http, placement, tasks })
     const onFailure = (error: unknown, event: string): void => { log.warn({ error: messageOf(error) }, event) }
     const server = await listen(router.handle, { port: config.port, bodyBytesMax: BODY_BYTES_MAX, onFailure })
     undos.add('server', async () => { await server.close() })
@@ -91,6 +95,10 @@ interface Parts {
   readonly log: Logger
   readonly backends: BackendManager
   readonly store: CasStore
+  /** Of our disk. */
+  readonly storeId: string
+  /** The disks of the other members. */
+  readonly stores: StoreWatch
   readonly queue: TaskQueue
   readonly pool: HashPool
   readonly uploads: Uploads
@@ -101,7 +109,8 @@ interface Parts {
 }
 
 /** Puts the services together and starts those that work by themselves. */
-function wire ({ config, log, backends, store, queue, pool, uploads, swarm, http, placement, tasks }: Parts): Router {
+function wire (parts: Parts): Router {
+  const { config, log, backends, store, storeId, stores, queue, pool, uploads, swarm, http, placement, tasks } = parts
   const { peerIp, zone, cluster, pieceLengths, castore, scheduler, durability } = config
   const replica = (address: string): Replica => createOriginClient(address, http)
   const isPinned = (digest: Digest): boolean => queue.pinCount(hexOf(digest)) > 0
@@ -150,6 +159,7 @@ function wire ({ config, log, backends, store, queue, pool, uploads, swarm, http
   const shareBandwidth = (): void => { backends.shareBandwidth(placement.healthy.length) }
   shareBandwidth()
   tasks.signal.addEventListener('abort', placement.onChange(shareBandwidth), { once: true })
+  stores.onLoss(() => { repair.compareAll() })
   tasks.run('clear leftovers', async signal => {
     const count = await clearLeftovers(castore.cacheDir, clock, signal)
     if (count > 0) log.warn({ count }, 'entries without data removed')
@@ -160,7 +170,9 @@ function wire ({ config, log, backends, store, queue, pool, uploads, swarm, http
     await Promise.all([swarm.probe({ signal }), backends.checkReadiness({ signal })])
   }
   const checkNamespace = (namespace: string): void => { writeBack.check(namespace) }
-  return withTasks(originRouter({ blobs, pushes, refresh, cleanup, placement, backend, peer, checkReady, checkNamespace }, { log }), queue)
+  const missingCopies = (): MissingCopies => ({ owed: owed.count, underRepair: repair.backlog })
+  const services = { blobs, pushes, refresh, cleanup, placement, backend, peer, storeId, missingCopies, checkReady, checkNamespace }
+  return withTasks(originRouter(services, { log }), queue)
 }
 
 async function diskUsage (dir: string): Promise<DiskUsage> {
@@ -192,12 +204,16 @@ async function startSwarm ({ castore, memory, peerIp, peerPort, peerIdPolicy, sc
   return swarm
 }
 
-async function joinCluster ({ members, hostname, port, health, ring }: OriginConfig, http: Http, log: Logger): Promise<Membership> {
+async function joinCluster ({ members, hostname, port, health, ring }: OriginConfig, http: Http, stores: StoreWatch, log: Logger): Promise<Membership> {
   return await Membership.start({
     resolve: resolveHosts(members, { log }),
     canChange: members.dns !== undefined,
     ownAddresses: ownAddresses(hostname, port),
-    probe: async (address, signal) => await http.isHealthy(address, { signal, timeoutMs: health.timeoutMs }),
+    probe: async (address, signal) => {
+      const { status, header } = await http.call({ method: 'GET', address, path: originApi.health.path, signal, timeoutMs: health.timeoutMs })
+      if (status === 200) stores.saw(address, header(STORE_ID_HEADER))
+      return status === 200
+    },
     health,
     ring,
     sleep,

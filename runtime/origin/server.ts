@@ -1,4 +1,4 @@
-import { COPY_HEADER, LEASE_HEADER, LOCATIONS_HEADER, originApi, PIECE_DIGESTS_HEADER } from '../../net/api/origin.js'
+import { COPY_HEADER, LEASE_HEADER, LOCATIONS_HEADER, originApi, PIECE_DIGESTS_HEADER, STORE_ID_HEADER } from '../../net/api/origin.js'
 import { type Route } from '../../net/api/route.js'
 import { withDebug } from '../../net/http/debug.js'
 import { type HttpRequest, type Reply } from '../../net/http/engine.js'
@@ -24,6 +24,14 @@ const DUPLICATE_BODY_BYTES_MAX = 64 * 1024
 /** What clients are told to wait before they ask again for a blob that is on its way. */
 const ASK_AGAIN_HEADERS = { 'Retry-After': '1' }
 
+/** Copies that owners have to get yet. */
+export interface MissingCopies {
+  /** Of blobs that were pushed here, on record until they are made. */
+  readonly owed: number
+  /** Blobs that were found to lack a copy at one of their owners, or may lack one. */
+  readonly underRepair: number
+}
+
 export interface OriginServices {
   readonly blobs: Blobs
   readonly pushes: Pushes
@@ -33,6 +41,10 @@ export interface OriginServices {
   readonly backend: Backend | undefined
   /** What is told of us to trackers. */
   readonly peer: PeerContext
+  /** Of our disk. */
+  readonly storeId: string
+  /** How many copies are known to be missing. */
+  readonly missingCopies: () => MissingCopies
   /** Rejects, with the reason, while this origin cannot serve. */
   readonly checkReady: () => Promise<void>
   /** Throws if what is pushed to a namespace could not be kept. */
@@ -41,7 +53,7 @@ export interface OriginServices {
 
 /** The blob server (http-api specification 5): each route is one call on a service. */
 export function originRouter (services: OriginServices, options: Omit<RouterOptions, 'component' | 'misses'>): Router {
-  const { blobs, pushes, refresh, cleanup, placement, backend, peer, checkReady, checkNamespace } = services
+  const { blobs, pushes, refresh, cleanup, placement, backend, peer, storeId, missingCopies, checkReady, checkNamespace } = services
   const router = withDebug(createRouter({ ...options, component: 'blobserver', misses: 'not-found' }))
 
   const on = <const Path extends string>(route: Route<Path>, handler: RouteHandler<Path>): void => {
@@ -76,7 +88,11 @@ export function originRouter (services: OriginServices, options: Omit<RouterOpti
   const fetchMissing = async (namespace: string, digest: Digest, options?: BeginOptions): Promise<Reply> =>
     await refresh.begin(namespace, digest, options) === 'pending' ? { status: 202, headers: ASK_AGAIN_HEADERS } : { status: 404 }
 
-  on(originApi.health, () => text('OK\n'))
+  on(originApi.health, () => {
+    const reply = text('OK\n')
+    return { ...reply, headers: { ...reply.headers, [STORE_ID_HEADER]: storeId } }
+  })
+  on(originApi.replication, () => json(missingCopies(), { newline: true }))
   on(originApi.readiness, async () => {
     await checkReady().catch((error: unknown) => { throw new AppError('UNAVAILABLE', `not ready to serve traffic: ${messageOf(error)}`, { cause: error }) })
     return text('OK\n')
