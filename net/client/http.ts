@@ -109,6 +109,7 @@ class UndiciHttp implements Http {
     try {
       const stream = await this.#send(call, deadline)
       const text = await stream.text(call.answerBytesMax)
+      this.#liveness.answered(call.address)
       return { status: stream.status, header: stream.header, text }
     } finally {
       deadline.clear()
@@ -159,7 +160,6 @@ class UndiciHttp implements Http {
         bodyTimeout: idleMs
       })
       watch.moved()
-      this.#liveness.answered(address)
       return new UndiciStream(response, what, deadline, watch)
     } catch (error) {
       watch.end()

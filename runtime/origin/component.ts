@@ -182,8 +182,8 @@ async function diskUsage (dir: string): Promise<DiskUsage> {
 
 async function startUploads ({ castore, memory, pieceLengths, durability }: OriginConfig, undos: UndoList): Promise<Uploads> {
   const { uploadDir, cacheDir, uploadTtlMs } = castore
-  const { isDurable } = durability
-  const uploads = await Uploads.start({ uploadDir, cacheDir, uploadTtlMs, pieceLengths, slotCount: memory.uploadSlots, isDurable })
+  const { isDurable, reserveBytes } = durability
+  const uploads = await Uploads.start({ uploadDir, cacheDir, uploadTtlMs, pieceLengths, slotCount: memory.uploadSlots, isDurable, reserveBytes })
   undos.add('uploads', async () => { await uploads.close() })
   return uploads
 }
@@ -204,13 +204,15 @@ async function startSwarm ({ castore, memory, peerIp, peerPort, peerIdPolicy, sc
   return swarm
 }
 
-async function joinCluster ({ members, hostname, port, health, ring }: OriginConfig, http: Http, stores: StoreWatch, log: Logger): Promise<Membership> {
+async function joinCluster (config: OriginConfig, http: Http, stores: StoreWatch, log: Logger): Promise<Membership> {
+  const { members, hostname, port, health, ring } = config
   return await Membership.start({
     resolve: resolveHosts(members, { log }),
     canChange: members.dns !== undefined,
     ownAddresses: ownAddresses(hostname, port),
     probe: async (address, signal) => {
-      const { status, header } = await http.call({ method: 'GET', address, path: originApi.health.path, signal, timeoutMs: health.timeoutMs })
+      const ask = { method: 'GET', address, path: originApi.health.path, signal, timeoutMs: health.timeoutMs } as const
+      const { status, header } = await http.call(ask)
       if (status === 200) stores.saw(address, header(STORE_ID_HEADER))
       return status === 200
     },

@@ -1,4 +1,4 @@
-import { type Infer, bool, int, section } from '../schema.js'
+import { type Infer, bool, int, section, size } from '../schema.js'
 
 /** 16 GiB. */
 const SLOTS_MAX = 65_536
@@ -8,7 +8,8 @@ const fields = {
   swarm_slots: int({ as: 'swarmSlots', default: 256, min: 32, max: SLOTS_MAX, doc: 'Memory for pieces on their way in, in slots of 256 KiB (agent, origin).' }),
   upload_slots: int({ as: 'uploadSlots', default: 128, min: 8, max: SLOTS_MAX, doc: 'Memory for uploads on their way in, in slots of 256 KiB (origin, proxy).' }),
   durable: bool({ as: 'isDurable', default: true, doc: 'A push is acknowledged only when it would survive a power loss: all of it is synced to the disk first (origin).' }),
-  write_copies: int({ as: 'copiesMin', default: 2, min: 1, max: 64, doc: 'Origins that must have a pushed blob before it is acknowledged; all of its owners, if those are fewer (origin).' })
+  write_copies: int({ as: 'copiesMin', default: 2, min: 1, max: 64, doc: 'Origins that must have a pushed blob before it is acknowledged; all of its owners, if those are fewer (origin).' }),
+  disk_reserve: size({ as: 'reserveBytes', default: '64MB', min: 0, doc: 'So much of the disk stays free: an upload that would need it is refused at its start (origin).' })
 }
 
 export const memory = section(fields, ({ swarmSlots, uploadSlots }) => ({ swarmSlots, uploadSlots }))
