@@ -155,6 +155,7 @@ function wire (parts: Parts): Router {
 
   repair.start()
   owed.start(tasks.signal)
+  http.onReturn(address => { owed.hurry(address) })
   writeBack.start()
   const shareBandwidth = (): void => { backends.shareBandwidth(placement.healthy.length) }
   shareBandwidth()

@@ -13,6 +13,7 @@ import { planCluster, PORT_COUNT } from './plan.js'
 const WRITERS = 3
 const READERS = 2
 const READING_BACK = 6
+const READ_TRIES = 5
 /** Operations that fail although nothing but the roles that have a stand-in was disturbed. */
 const STAND_IN_ROLES = new Set(['origin', 'tracker', 'build-index'])
 
@@ -103,17 +104,24 @@ async function readAllBack (clients: Clients, say: (line: string) => void): Prom
   const places = [[clients.proxyPort, 'proxy'], ...clients.agentPorts.map((port, i) => [port, `agent-${i + 1}`])] as Array<[number, string]>
   await forEachLimited(ledger.tags(), READING_BACK, async tag => {
     for (const [port, who] of places) {
-      const manifest = await clients.readTag(tag, port, who)
-      if (manifest === undefined) {
-        ledger.problems.push(`LOST: ${tag} cannot be read from ${who}`)
-        continue
-      }
-      for (const blob of ledger.blobsOf(manifest)) {
-        if (!await clients.readBlob(blob, port, who)) ledger.problems.push(`LOST: ${blob} of ${tag} from ${who}`)
+      const manifest = await persist(async () => await clients.readTag(tag, port, who))
+      if (manifest === undefined) ledger.problems.push(`LOST: ${tag} cannot be read from ${who}`)
+      for (const blob of manifest === undefined ? [] : ledger.blobsOf(manifest)) {
+        const isRead = await persist(async () => await clients.readBlob(blob, port, who) ? true : undefined)
+        if (isRead === undefined) ledger.problems.push(`LOST: ${blob} of ${tag} from ${who}`)
       }
     }
   })
   say('everything read back')
+}
+
+/** Several tries: the machine may have other things to do, and that is no loss. */
+async function persist<T> (read: () => Promise<T | undefined>): Promise<T | undefined> {
+  for (let tried = 1; ; tried++) {
+    const found = await read()
+    if (found !== undefined || tried === READ_TRIES) return found
+    await sleep(1_000)
+  }
 }
 
 function report (ledger: Ledger, faults: readonly Fault[], operations: readonly Operation[]): RunReport {
