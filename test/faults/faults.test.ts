@@ -8,7 +8,7 @@ import { run } from './run.js'
 
 /* The short form of `npm run faults`: a new seed each time, printed, so that what it finds can be looked for again. */
 
-const SECONDS = 20
+const SECONDS = 15
 
 t.test('the ledger knows what may be read', async t => {
   const ledger = new Ledger()
