@@ -54,7 +54,7 @@ async function measure (system: System, raw: RawCopy, blob: Blob, { rounds, blob
     await deleteFromOrigin(system, blob.digest)
     keep('push', await timed([origin, pidOf(system, 'proxy')], blobBytes, async () => await push(system, blob)))
     keep('raw', await timed(raw.pids, blobBytes, async () => await raw.copy()))
-    keep('disk', await timed([origin, ...agents.slice(0, 1)], blobBytes, async () => await read(system, 0, blob.digest, 'last byte')))
+    keep('disk', await timed([origin, ...agents.slice(0, 1)], blobBytes, async () => await pull(system, 0, blob.digest)))
     await forget(system, blob.digest, [0])
     resetPeak(agents[0] ?? 0)
     const watch = watchHealth(system.plan.agents[0]?.serverPort ?? 0)
@@ -158,16 +158,26 @@ async function push (system: System, blob: Blob): Promise<void> {
   if (done.status !== 201) throw new Error(`the push ended with ${done.status}`)
 }
 
-/** Reads all of a blob, or only its last byte, which is there when all others are. */
-async function read (system: System, agent: number, digest: Digest, part: 'all' | 'last byte' = 'all'): Promise<void> {
-  const port = system.plan.agents[agent]?.serverPort ?? 0
-  const headers: Record<string, string> = part === 'all' ? {} : { range: 'bytes=-1' }
-  const answer = await call({ port, method: 'GET', path: `/namespace/bench%2Fblob/blobs/${digest}`, headers })
-  if (answer.status !== (part === 'all' ? 200 : 206)) throw new Error(`agent ${agent + 1} answered ${answer.status}`)
+async function read (system: System, agent: number, digest: Digest): Promise<void> {
+  const { status } = await call({ port: serverPortOf(system, agent), method: 'GET', path: pathOf(digest) })
+  if (status !== 200) throw new Error(`agent ${agent + 1} answered ${status}`)
 }
 
+/** Makes an agent fetch all of a blob while next to nothing of it is read. */
+async function pull (system: System, agent: number, digest: Digest): Promise<void> {
+  const { status } = await call({ port: serverPortOf(system, agent), method: 'GET', path: pathOf(digest), headers: { range: 'bytes=-1' } })
+  if (status !== 206) throw new Error(`agent ${agent + 1} answered ${status}`)
+  const hex = digest.slice('sha256:'.length)
+  const cached = path.join(system.dataDir, `agent-${agent + 1}`, 'cache', hex.slice(0, 2), hex.slice(2, 4), hex, 'data')
+  while (!fs.existsSync(cached)) await new Promise(resolve => setTimeout(resolve, 2))
+}
+
+function pathOf (digest: Digest): string { return `/namespace/bench%2Fblob/blobs/${digest}` }
+
+function serverPortOf (system: System, agent: number): number { return system.plan.agents[agent]?.serverPort ?? 0 }
+
 async function forget (system: System, digest: Digest, agents: readonly number[]): Promise<void> {
-  for (const agent of agents) await call({ port: system.plan.agents[agent]?.serverPort ?? 0, method: 'DELETE', path: `/blobs/${digest}` })
+  for (const agent of agents) await call({ port: serverPortOf(system, agent), method: 'DELETE', path: `/blobs/${digest}` })
 }
 
 async function deleteFromOrigin (system: System, digest: Digest): Promise<void> {

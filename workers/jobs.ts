@@ -1,4 +1,4 @@
-import { type Digest } from '../runtime/core/digest.js'
+import { type Digest, type Sha512Digest } from '../runtime/core/digest.js'
 import { type PieceLengthConfig, type RingConfig, type UpstreamConfig } from '../runtime/config/types.js'
 import { type SchedulerConfig } from '../runtime/config/sections/scheduler.js'
 import { type ErrorCode } from '../runtime/core/errors.js'
@@ -54,6 +54,8 @@ export interface UploadCalls {
    */
   commit: { input: { upload: string, digest: Digest }, output: { sizeBytes: number } }
   cancel: { input: { upload: string }, output: { existed: boolean } }
+  /** Both sums of what is written so far, from one pass over the file. Errors: UPLOAD_UNKNOWN, STORAGE. */
+  digests: { input: { upload: string }, output: { sha256: Digest, sha512: Sha512Digest } }
 }
 
 /** What the upload service is started with; plain data, since it crosses a thread boundary. */
@@ -105,11 +107,13 @@ export interface SwarmCalls {
   download: { input: { namespace: string, digest: Digest }, output: { sizeBytes: number } }
   /**
    * Starts or joins the download and answers as soon as it is known how large the blob is. `path` is the data file, which
-   * stays readable through an open descriptor when it moves to the cache; progress follows as `leading` events.
+   * stays readable through an open descriptor when it moves to the cache; progress follows as `verified` events.
    */
   open: { input: { namespace: string, digest: Digest }, output: OpenedBlob }
-  /** Ends the `leading` events that one `open` of a blob not yet complete has asked for. */
-  release: { input: { digest: Digest }, output: object }
+  /** Where a reader begins to read a blob that is not complete: those pieces are fetched first. */
+  read: { input: { digest: Digest, reader: number, offset: number }, output: object }
+  /** Ends what one `open` of a blob not yet complete has asked for. */
+  release: { input: { digest: Digest, reader: number }, output: object }
   /** Drops the blob from the swarm and from the disk; running downloads of it fail with CANCELLED. */
   remove: { input: { digest: Digest }, output: { existed: boolean } }
   /** Answers if the event loop of the swarm thread is alive. */
@@ -118,12 +122,13 @@ export interface SwarmCalls {
   stats: { input: object, output: SwarmStats }
 }
 
-export interface OpenedBlob { sizeBytes: number, path: string, leadingBytes: number, isComplete: boolean }
+/** `verified` are the pieces that may be read at once: none if the blob is complete, or is to be checked as a whole first. */
+export interface OpenedBlob { sizeBytes: number, path: string, isComplete: boolean, reader: number, pieceBytes: number, verified: number[] }
 
 /** What the swarm service says by itself. */
 export interface SwarmEvents {
-  /** The first `leadingBytes` bytes of the blob are verified; sent while somebody has it open. */
-  leading: { digest: Digest, leadingBytes: number }
+  /** One more piece of the blob may be read; sent while somebody has it open. */
+  verified: { digest: Digest, piece: number }
   /** The download ended: complete if `error` is undefined. */
   ended: { digest: Digest, error: { code: ErrorCode, message: string } | undefined }
 }

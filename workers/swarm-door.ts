@@ -4,26 +4,12 @@ import { type Digest } from '../runtime/core/digest.js'
 import { AppError, systemCodeOf } from '../runtime/core/errors.js'
 import { type PeerId } from '../runtime/core/peer-id.js'
 import { type SwarmCalls, type SwarmEvents, type SwarmOptions, type SwarmStats } from './jobs.js'
+import { openBlob, type OpenBlob, Progress } from './open-blob.js'
 import { type ServiceDoor, startService } from './pool.js'
 
 interface CallOptions { readonly signal?: AbortSignal }
 
-const READ_BYTES = 256 * 1024
 const OPEN_ATTEMPTS = 3
-
-/**
- * A blob that is being read, complete or not. Its bytes are verified before they are handed out; a read beyond what has
- * arrived waits for it.
- */
-export interface OpenBlob {
-  readonly sizeBytes: number
-  /**
-   * The bytes from `offset` on; a view may be reused once the next one is asked for.
-   * @throws AppError if the download fails, CANCELLED once the blob is closed: that is how a reader that waits is freed
-   */
-  chunks (offset?: number, lengthBytes?: number): AsyncIterable<Uint8Array>
-  close (): Promise<void>
-}
 
 /** The main thread's side of the swarm service: downloads and seeding happen in a thread of their own. */
 export class Swarm {
@@ -38,7 +24,7 @@ export class Swarm {
   ) {
     // Without its swarm thread the process can do nothing useful: end it, so that whoever supervises it starts it anew.
     void door.failed.then(error => setImmediate(() => { throw error }))
-    door.on('leading', event => this.#progress.get(event.digest)?.advance(event.leadingBytes))
+    door.on('verified', event => this.#progress.get(event.digest)?.verified(event.piece))
     door.on('ended', event => {
       const progress = this.#progress.get(event.digest)
       this.#progress.delete(event.digest)
@@ -92,24 +78,25 @@ export class Swarm {
   /** Undefined if the download ends meanwhile: its file moves to the cache or is deleted, and another one may begin. */
   async #tryOpen (namespace: string, digest: Digest, options: CallOptions): Promise<OpenBlob | undefined> {
     const progress = this.#watch(digest)
-    const { isComplete, sizeBytes, path, leadingBytes } = await this.door.call('open', { namespace, digest }, options).catch((error: unknown) => {
+    const { isComplete, sizeBytes, path, reader, pieceBytes, verified } = await this.door.call('open', { namespace, digest }, options).catch((error: unknown) => {
       this.#unwatch(digest, progress)
       throw error
     })
     if (isComplete) {
       this.#unwatch(digest, progress)
       const file = await openIfPresent(path)
-      return file === undefined ? undefined : openBlob(file, sizeBytes, Progress.complete(), async () => {})
+      return file === undefined ? undefined : openBlob(file, sizeBytes, Progress.complete(), { reading: () => {}, closed: async () => {} })
     }
-    progress.advance(leadingBytes)
+    progress.begin(pieceBytes, verified)
     const leave = async (): Promise<void> => {
       this.#unwatch(digest, progress)
-      await this.#release(digest, progress)
+      await this.#tell(progress, 'release', { digest, reader })
     }
+    const reading = (offset: number): void => { void this.#tell(progress, 'read', { digest, reader, offset }) }
     try {
       const file = await openIfPresent(path)
       if (file === undefined) await progress.ended
-      else if (!progress.isEnded) return openBlob(file, sizeBytes, progress, leave)
+      else if (!progress.isEnded) return openBlob(file, sizeBytes, progress, { reading, closed: leave })
       // What ended may have been an earlier download, and this the file of a new one, still without content.
       else await file.close()
     } catch (error) {
@@ -132,73 +119,12 @@ export class Swarm {
     if (progress.readers === 0 && this.#progress.get(digest) === progress) this.#progress.delete(digest)
   }
 
-  /** Not after the end of the download: it would be taken for the release of one that has begun since. */
-  async #release (digest: Digest, progress: Progress): Promise<void> {
+  /** Not after the end of the download: it would be taken for news of one that has begun since. */
+  async #tell<C extends 'read' | 'release'> (progress: Progress, call: C, input: SwarmCalls[C]['input']): Promise<void> {
     if (progress.isEnded) return
-    // Fails only when the service is being stopped, and then there is nothing left to release.
-    await this.door.call('release', { digest }).catch(() => {})
+    // Fails only when the service is being stopped, and then nobody need know.
+    await this.door.call(call, input).catch(() => {})
   }
-}
-
-function openBlob (file: FileHandle, sizeBytes: number, progress: Progress, leave: () => Promise<void>): OpenBlob {
-  const reader = { isClosed: false }
-  return {
-    sizeBytes,
-    chunks: (offset = 0, lengthBytes = sizeBytes - offset) => readVerified(file, progress, reader, offset, lengthBytes),
-    close: async () => {
-      if (reader.isClosed) return
-      reader.isClosed = true
-      progress.wake()
-      await file.close()
-      await leave()
-    }
-  }
-}
-
-/** How much of a blob can be read by now: of one download, shared by its readers, or all of a blob in the cache. */
-class Progress {
-  readers = 0
-  leadingBytes = 0
-  isEnded = false
-  /** Resolves when the download is over, whatever its outcome. */
-  readonly ended: Promise<void>
-  #markEnded: () => void = () => {}
-  #failure: AppError | undefined
-  #waiting: Array<() => void> = []
-
-  constructor () { this.ended = new Promise(resolve => { this.#markEnded = resolve }) }
-
-  static complete (): Progress {
-    const progress = new Progress()
-    progress.end(undefined)
-    return progress
-  }
-
-  advance (leadingBytes: number): void {
-    this.leadingBytes = Math.max(this.leadingBytes, leadingBytes)
-    this.wake()
-  }
-
-  end (failure: AppError | undefined): void {
-    this.isEnded = true
-    this.#markEnded()
-    if (failure === undefined) this.advance(Number.MAX_SAFE_INTEGER)
-    else this.#failure = failure
-    this.wake()
-  }
-
-  /** Resolves once more than `offset` bytes can be read. @throws AppError if they never will */
-  async beyond (offset: number, reader: { readonly isClosed: boolean }): Promise<number> {
-    while (this.leadingBytes <= offset) {
-      if (this.#failure !== undefined) throw this.#failure
-      if (reader.isClosed) throw new AppError('CANCELLED', 'the reader was closed')
-      await new Promise<void>(resolve => this.#waiting.push(resolve))
-    }
-    return this.leadingBytes
-  }
-
-  /** Makes those who wait look again. */
-  wake (): void { for (const resolve of this.#waiting.splice(0)) resolve() }
 }
 
 /** @throws AppError STORAGE for any failure but that there is no such file */
@@ -208,19 +134,5 @@ async function openIfPresent (path: string): Promise<FileHandle | undefined> {
   } catch (error) {
     if (systemCodeOf(error) === 'ENOENT') return undefined
     throw new AppError('STORAGE', `cannot open ${path}: ${String(error)}`, { cause: error })
-  }
-}
-
-async function * readVerified (
-  file: FileHandle, progress: Progress, reader: { readonly isClosed: boolean }, offset: number, lengthBytes: number
-): AsyncGenerator<Uint8Array> {
-  const end = offset + lengthBytes
-  const buffer = Buffer.allocUnsafeSlow(Math.min(READ_BYTES, Math.max(1, lengthBytes)))
-  for (let at = offset; at < end;) {
-    const available = Math.min(await progress.beyond(at, reader), end)
-    const { bytesRead } = await file.read(buffer, 0, Math.min(buffer.length, available - at), at)
-    if (bytesRead === 0) throw new AppError('CORRUPT', `a blob file ends at byte ${at} of ${end}`)
-    at += bytesRead
-    yield buffer.subarray(0, bytesRead)
   }
 }

@@ -25,7 +25,7 @@ export const RECEIVE_SLOT_BYTES = 256 * 1024
  * Sending: two blocks a link, and room for 32 links at once; more take turns. A peer that takes nothing is cut off, so a
  * block always comes free. Receiving and sending never share slots: two nodes could otherwise wait for each other.
  */
-const SEND_SLOT_BYTES = 256 * 1024
+const SEND_SLOT_BYTES = 1024 * 1024
 const SEND_SLOTS = 2 * 32
 const TICK_MS = 100
 /** How long to ask for metainfo that the origins are still fetching, and how long a tracker that does not answer well. */
@@ -65,7 +65,8 @@ export async function runSwarm (port: MessagePort, options: SwarmOptions): Promi
     self: () => self,
     download: async ({ namespace, digest }) => await driver.download(namespace, digest),
     open: async ({ namespace, digest }) => await driver.open(namespace, digest),
-    release: ({ digest }) => { driver.release(digest); return {} },
+    read: ({ digest, reader, offset }) => { driver.read(digest, reader, offset); return {} },
+    release: ({ digest, reader }) => { driver.release(digest, reader); return {} },
     remove: async ({ digest }) => ({ existed: await driver.remove(digest) }),
     probe: () => ({}),
     blacklist: () => driver.blacklist(),

@@ -1,4 +1,4 @@
-import { type Digest } from '../runtime/core/digest.js'
+import { type Digest, type Sha512Digest } from '../runtime/core/digest.js'
 import { isAppError } from '../runtime/core/errors.js'
 import { Slab } from '../runtime/core/slab.js'
 import { type PieceLengthConfig } from '../runtime/config/types.js'
@@ -63,6 +63,9 @@ export class Uploads {
    * @throws AppError UPLOAD_UNKNOWN, DIGEST_MISMATCH, BLOB_EXISTS, STORAGE, STORAGE_FULL
    */
   async commit (upload: string, digest: Digest): Promise<{ sizeBytes: number }> { return await this.door.call('commit', { upload, digest }) }
+
+  /** Both sums of what is written so far, from one pass over the file. @throws AppError UPLOAD_UNKNOWN, STORAGE */
+  async digests (upload: string): Promise<{ sha256: Digest, sha512: Sha512Digest }> { return await this.door.call('digests', { upload }) }
 
   /** Forgets the upload and its bytes; false if there is no such upload. */
   async cancel (upload: string): Promise<boolean> { return (await this.door.call('cancel', { upload })).existed }

@@ -75,7 +75,8 @@ export class UploadService {
       return await this.#with(upload, async file => await file.truncate(sizeBytes))
     },
     commit: async ({ upload, digest }) => await this.#with(upload, async file => await this.#commit(file, digest)),
-    cancel: async ({ upload }) => ({ existed: await this.#cancel(upload) })
+    cancel: async ({ upload }) => ({ existed: await this.#cancel(upload) }),
+    digests: async ({ upload }) => await this.#with(upload, async file => await file.digests())
   }
 
   /** Removes uploads that nobody has written to for `uploadTtlMs`, and what half deleted ones left. */

@@ -7,6 +7,12 @@ export const buildIndexApi = {
   putTag: route('PUT', '/tags/{tag}/digest/{digest}'),
   hasTag: route('HEAD', '/tags/{tag}'),
   getTag: route('GET', '/tags/{tag}'),
+  /** Ours. `?digest=` deletes the tag only if it points there. */
+  deleteTag: route('DELETE', '/tags/{tag}'),
+  /** Ours: what the registries of a cluster know of repositories beside their tags. */
+  getRecord: route('GET', '/records/{key}'),
+  putRecord: route('PUT', '/records/{key}'),
+  putDuplicateRecord: route('PUT', '/internal/duplicate/records/{key}'),
   repositoryTags: route('GET', '/repositories/{repo}/tags'),
   list: route('GET', '/list/*'),
   origin: route('GET', '/origin'),

@@ -1,4 +1,4 @@
-import { type Digest, isDigest } from '../../runtime/core/digest.js'
+import { type ContentDigest, isContentDigest } from '../../runtime/core/digest.js'
 
 /*
  * The paths of the registry (http-api specification 8.1). They are no route table: a repository name has any number of
@@ -9,7 +9,7 @@ export const NAME_CHARACTERS_MAX = 255
 export const TAG_CHARACTERS_MAX = 128
 
 /** What a manifest is asked for by. */
-export type Reference = { readonly kind: 'tag', readonly tag: string } | { readonly kind: 'digest', readonly digest: Digest }
+export type Reference = { readonly kind: 'tag', readonly tag: string } | { readonly kind: 'digest', readonly digest: ContentDigest }
 
 /** Where a path leads. */
 export type RegistryTarget =
@@ -18,10 +18,10 @@ export type RegistryTarget =
   | { readonly kind: 'catalog' }
   | { readonly kind: 'tags', readonly repository: string }
   | { readonly kind: 'manifest', readonly repository: string, readonly reference: Reference }
-  | { readonly kind: 'blob', readonly repository: string, readonly digest: Digest }
+  | { readonly kind: 'blob', readonly repository: string, readonly digest: ContentDigest }
   | { readonly kind: 'uploads', readonly repository: string }
   | { readonly kind: 'upload', readonly repository: string, readonly upload: string }
-  | { readonly kind: 'referrers', readonly repository: string, readonly digest: Digest }
+  | { readonly kind: 'referrers', readonly repository: string, readonly digest: ContentDigest }
   /** The canonical form of a path with doubled slashes, dots, or a slash too few. */
   | { readonly kind: 'redirect', readonly path: string }
   /** A route, but the digest in it is none that this registry knows. */
@@ -55,9 +55,9 @@ export function isRepositoryName (text: string): boolean {
 
 export function isTag (text: string): boolean { return TAG.test(text) }
 
-export function manifestPath (repository: string, digest: Digest): string { return `/v2/${repository}/manifests/${digest}` }
+export function manifestPath (repository: string, digest: ContentDigest): string { return `/v2/${repository}/manifests/${digest}` }
 
-export function blobPath (repository: string, digest: Digest): string { return `/v2/${repository}/blobs/${digest}` }
+export function blobPath (repository: string, digest: ContentDigest): string { return `/v2/${repository}/blobs/${digest}` }
 
 export function uploadPath (repository: string, upload: string): string { return `/v2/${repository}/blobs/uploads/${upload}` }
 
@@ -93,8 +93,8 @@ function manifestTarget (repository: string, text: string): RegistryTarget {
   return isTag(text) ? { kind: 'manifest', repository, reference: { kind: 'tag', tag: text } } : { kind: 'none' }
 }
 
-function digestTarget (text: string, target: (digest: Digest) => RegistryTarget): RegistryTarget {
-  return isDigest(text) ? target(text) : { kind: 'badDigest', text }
+function digestTarget (text: string, target: (digest: ContentDigest) => RegistryTarget): RegistryTarget {
+  return isContentDigest(text) ? target(text) : { kind: 'badDigest', text }
 }
 
 /** The grammar alone: lower-case components behind an optional host-like prefix, which may have capitals and a port. */

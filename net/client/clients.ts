@@ -76,6 +76,16 @@ export interface TagClient {
   checkReadiness (options?: CallOptions): Promise<void>
 }
 
+/** What build-indexes of ours can do beyond Kraken's; those of Kraken's answer with UNSUPPORTED, or know no record. */
+export interface RecordClient {
+  /** The newest value that any build-index has under this key. */
+  record (key: string, options?: CallOptions): Promise<string | undefined>
+  /** Resolves when every build-index that is well has it. @throws UNSUPPORTED */
+  putRecord (key: string, value: string, options?: CallOptions): Promise<void>
+  /** Deletes the tag everywhere, if it points at `digest` where one is named; false if it was nowhere. @throws UNSUPPORTED */
+  deleteTag (tag: string, options?: CallOptions & { readonly digest?: Digest }): Promise<boolean>
+}
+
 /** The trackers of a cluster, picked by the ring (p2p specification 7.9). */
 export interface TrackerClient {
   /** One request; polling through `pending` is the caller's business, who knows how long to wait. */

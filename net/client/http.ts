@@ -1,5 +1,5 @@
+import { type Readable } from 'node:stream'
 import { setMaxListeners } from 'node:events'
-import { Readable } from 'node:stream'
 import { Agent, type Dispatcher } from 'undici'
 import { AppError, messageOf, systemCodeOf } from '../../runtime/core/errors.js'
 import { systemClock } from '../../runtime/core/clock.js'
@@ -95,6 +95,9 @@ export interface Http {
 
 export function createHttp (): Http { return new UndiciHttp() }
 
+/** At least the high-water mark of a socket in every version of Node.js. */
+const QUEUED_BYTES_MAX = 64 * 1024
+
 class UndiciHttp implements Http {
   readonly #agent = new Agent({
     connections: CONNECTIONS_MAX,
@@ -168,7 +171,7 @@ class UndiciHttp implements Http {
         path,
         method,
         headers: { ...headers, ...(isStreamed ? { 'Content-Length': String(body.lengthBytes) } : {}) },
-        body: isStreamed ? Readable.from(copies(body.chunks, watch), { objectMode: false }) : body,
+        body: isStreamed ? kept(body.chunks, watch) : body,
         signal: deadline.signal,
         headersTimeout: idleMs,
         bodyTimeout: idleMs
@@ -293,12 +296,19 @@ class Watch implements WatchedRequest {
   }
 }
 
-/** The socket may still hold a chunk when the next one is asked for, so each is copied. */
-async function * copies (chunks: AsyncIterable<Uint8Array>, watch: Watch): AsyncGenerator<Uint8Array> {
-  for await (const chunkView of chunks) {
-    watch.moved()
-    yield Buffer.from(chunkView)
+/**
+ * Chunks are borrowed until the next one is asked for. After a large one, the client library asks when the socket has none
+ * of it left; smaller ones may still be in the socket's queue then, so they are copied.
+ */
+function kept (chunks: AsyncIterable<Uint8Array>, watch: Watch): Readable {
+  const each = async function * (): AsyncGenerator<Uint8Array> {
+    for await (const chunkView of chunks) {
+      watch.moved()
+      yield chunkView.length < QUEUED_BYTES_MAX ? chunkView.slice() : chunkView
+    }
   }
+  // The library documents any iterable as a body; its types do not. A real Readable would ask for chunks ahead of the socket.
+  return each() as unknown as Readable
 }
 
 function failureOf (error: unknown, what: string, deadline: Deadline): AppError {

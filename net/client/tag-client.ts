@@ -9,9 +9,10 @@ import { type Logger } from '../../runtime/observe/log.js'
 import { buildIndexApi } from '../api/build-index.js'
 import { type Method, escapeSegment, pathOf } from '../api/route.js'
 import { isNetworkError, must200 } from './answers.js'
-import { type CallOptions, type TagClient } from './clients.js'
+import { type CallOptions, type RecordClient, type TagClient } from './clients.js'
 import { type Hosts } from './hosts.js'
 import { type Http, type HttpAnswer } from './http.js'
+import { IndexRecords } from './record-client.js'
 import { type Sleep, type Upstream, watchActively, watchPassively } from './upstream.js'
 
 const SHORT_MS = 5_000
@@ -36,7 +37,9 @@ export interface TagClientOptions {
 }
 
 /** The build-indexes of a cluster as one; their health is watched until `close`. */
-export function createTagClient (options: TagClientOptions): TagClient & { close (): Promise<void> } { return new ClusterTagClient(options) }
+export function createTagClient (options: TagClientOptions): TagClient & { readonly records: RecordClient, close (): Promise<void> } {
+  return new ClusterTagClient(options)
+}
 
 /** One request of the kind that any build-index can answer. */
 interface Call {
@@ -48,6 +51,7 @@ interface Call {
 
 /** Calls go to a random host, and to another only if there is no HTTP answer (http-api specification 1.10). */
 class ClusterTagClient implements TagClient {
+  readonly records: RecordClient
   readonly #upstream: Upstream
   readonly #http: Http
   readonly #prng: Prng
@@ -58,6 +62,15 @@ class ClusterTagClient implements TagClient {
     this.#upstream = watch(hosts, { http, log, clock, sleep, hosts: options.resolve })
     this.#http = http
     this.#prng = prng
+    this.records = new IndexRecords({
+      hosts: async () => await this.#hosts(),
+      callAt: async (address, call, { signal } = {}) => {
+        return await this.#http.call({ ...call, address, signal }).catch((error: unknown) => {
+          if (isNetworkError(error)) this.#upstream.reportFailure(address)
+          throw error
+        })
+      }
+    }, log)
   }
 
   async close (): Promise<void> { await this.#upstream.close() }

@@ -54,6 +54,8 @@ export interface BodySource {
 export interface Reply {
   readonly status: number
   readonly headers?: Readonly<Record<string, string>>
+  /** A header with several values, each on a line of its own, behind the others. */
+  readonly repeated?: { readonly name: string, readonly values: readonly string[] }
   readonly body?: string | Uint8Array | BodySource
   /** For HEAD: the Content-Length to state without sending a body. */
   readonly headLengthBytes?: number

@@ -2,7 +2,7 @@ import { open, type FileHandle } from 'node:fs/promises'
 import { AppError } from '../../runtime/core/errors.js'
 import { type BodySource } from './engine.js'
 
-const BLOCK_BYTES = 256 * 1024
+const BLOCK_BYTES = 512 * 1024
 
 /**
  * Part of a file as the body of a reply. While the client takes one block the next is read, so that a body needs two

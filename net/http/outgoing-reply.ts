@@ -77,8 +77,10 @@ export class OutgoingReply {
   }
 
   #write (reply: Reply, headers: Readonly<Record<string, string>>): void {
-    const head = (): void => this.#writeHead(reply.status, headers)
-    checkHeaders(headers)
+    const { name = '', values = [] } = reply.repeated ?? {}
+    const lines: Array<readonly [string, string]> = [...Object.entries(headers), ...values.map(value => [name, value] as const)]
+    const head = (): void => this.#writeHead(reply.status, lines)
+    checkHeaders(lines)
     if (this.#options.isHead || hasNoBody(reply.status)) {
       const reportedBytes = hasNoBody(reply.status) ? undefined : reply.headLengthBytes ?? reportedBytesOf(reply.body)
       this.#finish(() => {
@@ -102,10 +104,10 @@ export class OutgoingReply {
     }
   }
 
-  #writeHead (status: number, headers: Readonly<Record<string, string>>): void {
+  #writeHead (status: number, headers: ReadonlyArray<readonly [string, string]>): void {
     this.#hasHead = true
     this.#socket.writeStatus(`${status} ${STATUS_CODES[status] ?? 'Unknown'}`)
-    for (const [name, value] of Object.entries(headers)) this.#socket.writeHeader(name, value)
+    for (const [name, value] of headers) this.#socket.writeHeader(name, value)
   }
 
   /** Writes in one go what ends the reply. */
@@ -209,8 +211,8 @@ function reportedBytesOf (body: Reply['body']): number | undefined {
 function hasNoBody (status: number): boolean { return status === 204 || status === 304 }
 
 /** Refuses what would smuggle lines into the reply: names and values often come from requests. */
-function checkHeaders (headers: Readonly<Record<string, string>>): void {
-  for (const [name, value] of Object.entries(headers)) {
+function checkHeaders (headers: ReadonlyArray<readonly [string, string]>): void {
+  for (const [name, value] of headers) {
     if (!/^[\w!#$%&'*+.^`|~-]+$/.test(name)) throw new Error(`invalid header name ${JSON.stringify(name)}`)
     // eslint-disable-next-line no-control-regex
     if (/[\x00-\x08\x0a-\x1f\x7f]/.test(value)) throw new Error(`invalid characters in header ${name}`)

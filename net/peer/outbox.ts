@@ -39,6 +39,7 @@ export class Outbox {
   #blocks = 0
   /** Those of them that were given to the socket. */
   #blocksInSocket = 0
+  #blockBytesInSocket = 0
   #controlBytes = 0
   #isReading = false
   #isInsidePiece = false
@@ -52,8 +53,8 @@ export class Outbox {
   get piecesQueued (): number { return this.#pieces.length }
   /** True while it is the peer's turn: a block that waits for its slot or its disk is not held against anybody. */
   get isSending (): boolean { return this.#blocksInSocket > 0 }
-  /** Memory that the peer keeps us from giving back by reading nothing. */
-  get pendingBytes (): number { return this.socket.pendingBytes + this.#controlBytes }
+  /** Memory that the peer keeps us from giving back by reading nothing; blocks of pieces are bounded by their slots. */
+  get pendingBytes (): number { return this.socket.pendingBytes - this.#blockBytesInSocket + this.#controlBytes }
 
   send (message: Uint8Array): void {
     if (this.#isEnded) return
@@ -125,6 +126,7 @@ export class Outbox {
       const written = (error?: Error | null): void => {
         this.#blocks--
         this.#blocksInSocket--
+        this.#blockBytesInSocket -= sizeBytes
         this.slots.release([lease])
         // What a socket still held when it was destroyed is reported without an error.
         if (this.#isEnded || (error !== undefined && error !== null)) return
@@ -132,7 +134,9 @@ export class Outbox {
         if (isLast) piece.sent()
         this.#readAhead()
       }
+      const sizeBytes = bytes.length + (isFirst ? piece.header.length : 0)
       this.#blocksInSocket++
+      this.#blockBytesInSocket += sizeBytes
       if (isFirst) this.socket.writePair(piece.header, bytes, written)
       else this.socket.write(bytes, written)
       this.#isInsidePiece = !isLast

@@ -37,7 +37,7 @@ export function createAgentServer ({ reads, swarm, tags, health, preloader, log 
   const download = async (request: HttpRequest, params: { namespace: string, digest: string }): Promise<Reply> => {
     const digest = digestParameter(params.digest)
     try {
-      return await serveBlob({ reads, writes: undefined }, request, params.namespace, digest)
+      return await serveBlob({ reads, writes: undefined }, request, { repository: params.namespace, digest, name: digest })
     } catch (error) {
       return downloadFailure(error, request, log)
     }

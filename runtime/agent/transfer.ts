@@ -1,6 +1,6 @@
 import { type TagClient, type TrackerClient } from '../../net/client/clients.js'
 import { fileBody } from '../../net/http/file-body.js'
-import { type OpenBlob } from '../../workers/swarm-door.js'
+import { type OpenBlob } from '../../workers/open-blob.js'
 import { type Sleep } from '../../net/client/upstream.js'
 import { type Digest } from '../core/digest.js'
 import { AppError, isAppError } from '../core/errors.js'

@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto'
 import { hostname } from 'node:os'
+import { aliasKey } from '../../net/api/records.js'
 import { createBlobClient } from '../../net/client/blob-client.js'
 import { resolveHosts } from '../../net/client/hosts.js'
 import { createHttp } from '../../net/client/http.js'
@@ -17,9 +18,12 @@ import { seededPrng } from '../core/prng.js'
 import { type Logger } from '../observe/log.js'
 import { withTasks } from '../retry/routes.js'
 import { TaskQueue } from '../retry/task-queue.js'
+import { type ContentDigest, type Digest, isDigest } from '../core/digest.js'
 import { SimpleStore } from '../store/simple.js'
 import { Dependencies } from './dependencies.js'
 import { Neighbours } from './neighbours.js'
+import { addRecordRoutes } from './record-routes.js'
+import { RecordStore } from './records.js'
 import { BODY_BYTES_MAX, buildIndexRouter } from './server.js'
 import { TagBackend } from './tag-backend.js'
 import { TagLists } from './tag-lists.js'
@@ -32,7 +36,9 @@ export async function startBuildIndex (
 ): Promise<RunningComponent> {
   const undos = new UndoList(log)
   try {
-    const tags = await TagStore.open(new SimpleStore({ cacheDir: config.store.cacheDir, log }))
+    const records = await RecordStore.open(recordDirOf(config.store.cacheDir), () => clock.wall())
+    undos.add('records', async () => { await records.close() })
+    const tags = await TagStore.open(new SimpleStore({ cacheDir: config.store.cacheDir, log }), records)
     log.info({ tagCount: tags.size }, 'tags read')
     const queue = await TaskQueue.open({ dir: config.taskDir, clock, sleep: systemSleep, prng: seededPrng(randomInt(2 ** 32)), log })
     undos.add('task queue', async () => { await queue.close() })
@@ -65,7 +71,7 @@ export async function startBuildIndex (
     backend.start()
     const service = new TagService({
       tags,
-      dependencies: new Dependencies({ origins, tagTypes: config.tagTypes, sleep }),
+      dependencies: new Dependencies({ origins, tagTypes: config.tagTypes, sleep, storedAs: name => storedAs(records, name) }),
       origins,
       originAddress: stableAddress(config.origin.hosts),
       neighbours,
@@ -77,7 +83,7 @@ export async function startBuildIndex (
     const tasks = new TaskGroup(log)
     undos.add('tasks', async () => { await tasks.close() })
     const onFailure = (error: unknown, event: string): void => { log.warn({ reason: messageOf(error) }, event) }
-    const router = withTasks(buildIndexRouter(service, log), queue)
+    const router = addRecordRoutes(withTasks(buildIndexRouter(service, log), queue), records)
     const server = await listen(router.handle, { port: config.port, bodyBytesMax: BODY_BYTES_MAX, onFailure })
     undos.add('server', async () => { await server.close() })
     tasks.run('learn tags', async signal => {
@@ -98,6 +104,15 @@ function neighboursOf ({ cluster, port }: BuildIndexConfig, log: Logger): () => 
   const resolve = resolveHosts(cluster.hosts, { log })
   return async () => (await resolve()).filter(address => !own.has(address))
 }
+
+/** What the registries have on record about a digest that is not by SHA-256. */
+function storedAs (records: RecordStore, name: ContentDigest): Digest | undefined {
+  const { value = '' } = records.get(aliasKey(name)) ?? {}
+  return isDigest(value) ? value : undefined
+}
+
+/** The folder of the records: beside the tags, since everything below `cache_dir` is a tag. */
+function recordDirOf (cacheDir: string): string { return `${cacheDir.replace(/\/+$/, '')}.records` }
 
 /** How other clusters reach the origins: the name, or a member drawn once (cluster specification 3.4). */
 function stableAddress (hosts: HostsConfig): string {

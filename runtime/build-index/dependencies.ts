@@ -1,7 +1,7 @@
 import { type BlobClient, type BlobStream, type CallOptions } from '../../net/client/clients.js'
 import { type Sleep } from '../../net/client/upstream.js'
 import { type BuildIndexConfig } from '../config/types.js'
-import { type Digest, digestOf } from '../core/digest.js'
+import { type ContentDigest, type Digest, digestOf, isDigest } from '../core/digest.js'
 import { AppError, isAppError, messageOf } from '../core/errors.js'
 import { forEachLimited } from '../core/limited.js'
 import { isManifestType, type Manifest, MANIFEST_BYTES_MAX, parseManifest, type Reference } from '../registry/manifest.js'
@@ -25,6 +25,8 @@ export interface DependenciesOptions {
   readonly origins: Pick<BlobClient, 'download' | 'stat'>
   readonly tagTypes: BuildIndexConfig['tagTypes']
   readonly sleep: Sleep
+  /** What a digest by another algorithm stands for; undefined if that is not known. */
+  readonly storedAs?: (name: ContentDigest) => Digest | undefined
 }
 
 /** What a tag needs to be usable, by the type of the tag (cluster specification 7.3). */
@@ -43,7 +45,7 @@ export class Dependencies {
     }
     const own: Dependency = { digest, isOptional: false }
     if (type === 'default') return [own]
-    const graph = new Graph(digest)
+    const graph = new Graph(digest, name => isDigest(name) ? name : this.options.storedAs?.(name))
     await this.#walk(tag, graph, signal)
     return [...graph.dependencies(), own]
   }
@@ -99,7 +101,7 @@ class Graph {
   readonly #manifests = new Set<Digest>()
   #unread: Digest[]
 
-  constructor (readonly root: Digest) {
+  constructor (readonly root: Digest, readonly storedAs: (name: ContentDigest) => Digest | undefined) {
     this.#unread = [root]
     this.#manifests.add(root)
   }
@@ -113,7 +115,12 @@ class Graph {
 
   add ({ references }: Manifest): void {
     for (const reference of references) {
-      const { digest, isOptional } = reference
+      const { isOptional } = reference
+      const digest = this.storedAs(reference.digest)
+      if (digest === undefined) {
+        if (isOptional) continue
+        throw new AppError('MANIFEST_BLOB_UNKNOWN', `cannot upload tag, missing dependency ${reference.digest}`)
+      }
       this.#isOptional.set(digest, isOptional && this.#isOptional.get(digest) !== false)
       if (isManifest(reference) && !this.#manifests.has(digest)) {
         this.#manifests.add(digest)

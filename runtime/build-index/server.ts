@@ -26,6 +26,8 @@ export interface BuildIndexService {
   get (tag: string, signal: AbortSignal): Promise<Digest | undefined>
   /** By our own records alone. */
   version (tag: string): Promise<TagVersion | undefined>
+  /** Deletes the tag, if it points at `digest` where one is named; false if it does not, or if there is none. */
+  delete (tag: string, digest: Digest | undefined, signal: AbortSignal): Promise<boolean>
   page (prefix: string, query: PageQuery): Promise<Page> | Page
   /** `host:port` of the origins, as other clusters reach them. */
   readonly originAddress: string
@@ -49,6 +51,7 @@ export function buildIndexRouter (service: BuildIndexService, log: Logger): Rout
     const version = await service.version(checkTag(tag))
     return version === undefined ? { status: 404 } : text(formatVersion(version))
   })
+  router.on(buildIndexApi.deleteTag, async ({ signal }, { tag }, query) => deleteTag(site, tag, query.get('digest'), signal))
   router.on(buildIndexApi.replicate, async (request, { tag }) => replicate(site, request, tag))
   router.on(buildIndexApi.replicateDuplicate, async (request, params) => replicateDuplicate(site, request, params))
   router.on(buildIndexApi.repositoryTags, async (request, { repo }, query) => listRepository(service, request, repo, query))
@@ -112,6 +115,12 @@ async function getTag ({ service, log }: Site, tag: string, signal: AbortSignal)
     const digest = await service.get(tag, signal)
     return digest === undefined ? { status: 404, headLengthBytes: 0 } : text(digest)
   })
+}
+
+async function deleteTag ({ service, log }: Site, tag: string, digest: string | null, signal: AbortSignal): Promise<Reply> {
+  checkTag(tag)
+  const only = digest === null ? undefined : parseDigest(digest)
+  return orFailure(log.child({ tag }), 'storage: ', async () => ({ status: await service.delete(tag, only, signal) ? 202 : 404 }))
 }
 
 /** Bare tags; names that are not `repo:tag` are left out. */

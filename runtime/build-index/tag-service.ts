@@ -2,7 +2,7 @@ import { type BlobClient } from '../../net/client/clients.js'
 import { type Clock } from '../core/clock.js'
 import { type Digest } from '../core/digest.js'
 import { isAppError } from '../core/errors.js'
-import { isCredible, newerOf, compareVersions, type Stamp, stampAfter, type TagVersion } from '../store/tag-version.js'
+import { DELETED, isCredible, isDeletion, newerOf, compareVersions, type Stamp, stampAfter, type TagVersion } from '../store/tag-version.js'
 import { type Dependencies } from './dependencies.js'
 import { type Neighbours } from './neighbours.js'
 import { type BuildIndexService } from './server.js'
@@ -75,7 +75,18 @@ export class TagService implements BuildIndexService {
     const behind = [...theirs].filter(([, version]) => isBehind(version)).map(([address]) => address)
     if (isBehind(own)) await tags.advance(tag, latest)
     if (behind.length > 0) await neighbours.tell(tag, latest, address => behind.includes(address))
-    return await tags.get(tag) ?? latest.digest
+    return isDeletion(latest) ? undefined : await tags.get(tag) ?? latest.digest
+  }
+
+  /** A delete is a write as others are: the latest of them counts everywhere. */
+  async delete (tag: string, onlyIf: Digest | undefined, signal: AbortSignal): Promise<boolean> {
+    const { tags, neighbours, clock } = this.options
+    const [own, theirs] = await Promise.all([this.#own(tag), neighbours.ask(tag, signal)])
+    const latest = [...theirs.values()].reduce(newerOf, own)
+    if (latest === undefined || isDeletion(latest) || (onlyIf !== undefined && latest.digest !== onlyIf)) return false
+    const version = await tags.advance(tag, { digest: DELETED, stamp: stampAfter(clock.wall(), [latest.stamp]) })
+    await neighbours.tell(tag, version)
+    return isDeletion(version)
   }
 
   async version (tag: string): Promise<TagVersion | undefined> { return await this.#own(tag) }

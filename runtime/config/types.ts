@@ -4,7 +4,7 @@ import { type BackendChoice, type BackendItem, type BackendsConfig, type PlainBa
 import { type BandwidthConfig } from './sections/backends/bandwidth.js'
 import { type FsConfig, type HdfsConfig, type HttpBackendConfig, type TestfsConfig } from './sections/backends/files.js'
 import { type GcsConfig } from './sections/backends/gcs.js'
-import { type RegistryConfig } from './sections/backends/registry.js'
+import { type RegistryBackendConfig } from './sections/backends/registry.js'
 import { type S3Config } from './sections/backends/s3.js'
 import { type PatherKind } from './sections/backends/shared.js'
 import { type DockerConfig } from './sections/container-runtime.js'
@@ -14,6 +14,7 @@ import { type HostsConfig } from './sections/hosts.js'
 import { type DurabilityConfig, type MemoryConfig } from './sections/memory.js'
 import { type PrefetchConfig } from './sections/prefetch.js'
 import { type PieceLengthConfig } from './sections/metainfogen.js'
+import { type RegistryConfig } from './sections/registry.js'
 import { type RingConfig } from './sections/hashring.js'
 import { type RetryConfig, type SyncRetryConfig } from './sections/retry.js'
 import { type SchedulerConfig } from './sections/scheduler.js'
@@ -28,11 +29,11 @@ import { type UpstreamConfig } from './sections/upstream.js'
 
 export type {
   AuthConfig, BackendChoice, BackendItem, BackendsConfig, BandwidthConfig, FsConfig, GcsConfig, HdfsConfig, HttpBackendConfig, PatherKind,
-  PlainBackend, RegistryConfig, S3Config, TestfsConfig
+  PlainBackend, RegistryBackendConfig, S3Config, TestfsConfig
 }
 export type {
   CasConfig, DockerConfig, DurabilityConfig, HealthConfig, HostsConfig, MemoryConfig, OriginStoreConfig, PieceLengthConfig, PrefetchConfig,
-  RetryConfig, RingConfig, SchedulerConfig, SyncRetryConfig, TagTypeConfig, UpstreamConfig
+  RegistryConfig, RetryConfig, RingConfig, SchedulerConfig, SyncRetryConfig, TagTypeConfig, UpstreamConfig
 }
 
 export interface AgentConfig {
@@ -114,5 +115,6 @@ export interface ProxyConfig {
   readonly origin: UpstreamConfig
   readonly buildIndex: UpstreamConfig
   readonly prefetch: PrefetchConfig
+  readonly registry: RegistryConfig
   readonly memory: MemoryConfig
 }

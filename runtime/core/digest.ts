@@ -4,11 +4,16 @@ import { AppError } from './errors.js'
 
 /** The canonical text of a digest: `sha256:` and 64 hex characters. The only name by which content is trusted. */
 export type Digest = Brand<string, 'Digest'>
+/** `sha512:` and 128 hex characters: what clients may call content that is stored under its `Digest`. */
+export type Sha512Digest = Brand<string, 'Sha512Digest'>
+/** Whatever a registry's client may name content by. */
+export type ContentDigest = Digest | Sha512Digest
 /** The 64 hex characters of a digest, as used in file names, metainfo and on the peer wire. */
 export type DigestHex = Brand<string, 'DigestHex'>
 
 const HEX_64 = /^[0-9a-fA-F]{64}$/
 const PREFIX = 'sha256:'
+const SHA512 = /^sha512:[0-9a-f]{128}$/
 
 /**
  * Parses `sha256:<64 hex>`; upper-case hex is kept as it is (p2p specification 3.1).
@@ -41,6 +46,12 @@ export function isDigest (text: string): text is Digest {
   return text.startsWith(PREFIX) && HEX_64.test(text.slice(PREFIX.length))
 }
 
+/** True for `sha512:` and 128 lower-case hex characters. */
+export function isSha512 (text: string): text is Sha512Digest { return SHA512.test(text) }
+
+/** True for what a registry's client may name content by. */
+export function isContentDigest (text: string): text is ContentDigest { return isDigest(text) || isSha512(text) }
+
 export function hexOf (digest: Digest): DigestHex { return digest.slice(PREFIX.length) as DigestHex }
 
 export function digestFromHex (hex: DigestHex): Digest { return (PREFIX + hex) as Digest }
@@ -54,6 +65,12 @@ export function digestFromSum (sum: Uint8Array): Digest {
 export function digestOf (bytes: Uint8Array | string): Digest {
   return (PREFIX + createHash('sha256').update(bytes).digest('hex')) as Digest
 }
+
+/** The digest of a SHA-512 sum of 64 bytes. */
+export function sha512FromSum (sum: Buffer): Sha512Digest { return `sha512:${sum.toString('hex')}` as Sha512Digest }
+
+/** `digestOf` by SHA-512. */
+export function sha512Of (bytes: Uint8Array | string): Sha512Digest { return sha512FromSum(createHash('sha512').update(bytes).digest()) }
 
 /** The 2 bytes spelt by the first four hex characters: the key of all rendezvous hashing (cluster specification 2.1). */
 export function shardKey (digest: Digest): Uint8Array {

@@ -68,7 +68,7 @@ export async function startProxy (config: ProxyConfig, log: Logger): Promise<Run
     const prefetcher = new Prefetcher({ origins, tags, sizes: config.prefetch, log })
     undo.add('prefetcher', async () => prefetcher.close())
     const own = { preheater, prefetcher, buildIndex: tags, origins, log }
-    const registry = createRegistry({ reads: transfer, writes: transfer }, { log })
+    const registry = createRegistry({ reads: transfer, writes: transfer }, { log, records: tags.records, ...config.registry })
     const site = createProxyServer({ ...own, registry, limit: new RateLimit(LIMIT) })
 
     const servers = new Map<string, HttpServer>()

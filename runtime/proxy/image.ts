@@ -1,4 +1,4 @@
-import { type Digest } from '../core/digest.js'
+import { type Digest, isDigest } from '../core/digest.js'
 import { AppError } from '../core/errors.js'
 import { isManifestType, parseManifest } from '../registry/manifest.js'
 
@@ -24,6 +24,8 @@ export async function partsOf (root: Digest, read: (manifest: Digest) => Promise
     const bytes = await read(digest)
     manifests.set(digest, bytes.length)
     for (const { digest, size, role, mediaType, isOptional } of parseManifest(bytes).references) {
+      // Origins know nothing by another digest: what is named so comes with the first pull.
+      if (!isDigest(digest)) continue
       if (role === 'child' && (mediaType === '' || isManifestType(mediaType))) found.add(digest)
       else if (!isOptional) blobs.set(digest, size)
     }

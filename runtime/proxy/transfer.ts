@@ -1,6 +1,6 @@
-import { type BlobClient, type BlobContent, type TagClient } from '../../net/client/clients.js'
+import { type BlobClient, type BlobContent, type RecordClient, type TagClient } from '../../net/client/clients.js'
 import { fileBody } from '../../net/http/file-body.js'
-import { type Digest } from '../core/digest.js'
+import { type Digest, type Sha512Digest } from '../core/digest.js'
 import { AppError, isAppError, messageOf } from '../core/errors.js'
 import { type Logger } from '../observe/log.js'
 import { repositoriesOf } from '../registry/page.js'
@@ -20,13 +20,14 @@ export interface Staging {
   writer (upload: string, offset: number): ChunkWriter | Promise<ChunkWriter>
   truncate (upload: string, sizeBytes: number): Promise<unknown>
   cancel (upload: string): Promise<boolean>
+  digests (upload: string): Promise<{ sha256: Digest, sha512: Sha512Digest }>
   /** @throws AppError UPLOAD_UNKNOWN, DIGEST_MISMATCH, BLOB_EXISTS */
   commit (upload: string, digest: Digest): Promise<unknown>
 }
 
 export interface ProxyTransferOptions {
   readonly origins: BlobClient
-  readonly tags: TagClient
+  readonly tags: TagClient & { readonly records: Pick<RecordClient, 'deleteTag'> }
   readonly staging: Staging
   /** Where committed uploads lie while they are sent to the origins; nothing is ever served from there. */
   readonly staged: Pick<CasStore, 'stat' | 'delete' | 'list'>
@@ -90,6 +91,8 @@ export class ProxyTransfer implements RegistryReads, RegistryWrites {
 
   async cancelUpload (upload: string): Promise<boolean> { return await this.#options.staging.cancel(upload) }
 
+  async sumUpload (upload: string): Promise<{ sha256: Digest, sha512: Sha512Digest }> { return await this.#options.staging.digests(upload) }
+
   async finishUpload (repository: string, upload: string, digest: Digest, options: TransferOptions = {}): Promise<void> {
     await this.#turns.run(digest, async () => {
       await this.#options.staging.commit(upload, digest).catch((error: unknown) => {
@@ -111,6 +114,10 @@ export class ProxyTransfer implements RegistryReads, RegistryWrites {
 
   async putTag (repository: string, tag: string, digest: Digest, options?: TransferOptions): Promise<void> {
     await this.#options.tags.put(`${repository}:${tag}`, digest, { ...options, replicate: true })
+  }
+
+  async deleteTag (repository: string, tag: string, { onlyIf, ...options }: TransferOptions & { readonly onlyIf?: Digest } = {}): Promise<boolean> {
+    return await this.#options.tags.records.deleteTag(`${repository}:${tag}`, { ...options, digest: onlyIf })
   }
 
   async #stagedContent (digest: Digest): Promise<BlobContent> {

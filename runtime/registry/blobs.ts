@@ -2,54 +2,62 @@ import { type BodySource, type HttpRequest, type Reply } from '../../net/http/en
 import { parseRange, rangeNotSatisfiable } from '../../net/http/range.js'
 import { BINARY_TYPE } from '../../net/http/reply.js'
 import { assertNever } from '../core/brand.js'
-import { type Digest } from '../core/digest.js'
+import { type ContentDigest, type Digest } from '../core/digest.js'
 import { AppError } from '../core/errors.js'
 import { allowsRange, etagOf, namesEtag } from './conditional.js'
 import { isOutage } from './errors.js'
 import { type BlobReader, type BlobRange, type RegistryBackend, type RegistryReads } from './transfer.js'
 
+/** A blob, and by which name it is asked for. */
+export interface NamedBlob {
+  readonly repository: string
+  readonly digest: Digest
+  readonly name: ContentDigest
+}
+
 /** GET and HEAD (http-api specification 8.5). */
-export async function serveBlob (backend: RegistryBackend, request: HttpRequest, repository: string, digest: Digest): Promise<Reply> {
-  if (request.method === 'HEAD') return await headBlob(backend, request, repository, digest)
+export async function serveBlob (backend: RegistryBackend, request: HttpRequest, blob: NamedBlob): Promise<Reply> {
+  if (request.method === 'HEAD') return await headBlob(backend, request, blob)
   const { reads } = backend
-  const range = allowsRange(request.header('if-range'), digest) ? request.header('range') : undefined
-  if (range === undefined && request.header('if-none-match') === undefined) return await serveWhole(reads, request, repository, digest)
+  const { repository, digest, name } = blob
+  const range = allowsRange(request.header('if-range'), name) ? request.header('range') : undefined
+  if (range === undefined && request.header('if-none-match') === undefined) return await serveWhole(reads, request, blob)
   const stat = await reads.statBlob(repository, digest, { signal: request.signal })
-  if (stat === undefined) throw blobUnknown(digest)
-  if (namesEtag(request.header('if-none-match'), digest)) return notModified(digest)
+  if (stat === undefined) throw blobUnknown(name)
+  if (namesEtag(request.header('if-none-match'), name)) return notModified(name)
   const asked = parseRange(range, stat.sizeBytes)
   switch (asked.kind) {
-    case 'whole': return await serveWhole(reads, request, repository, digest)
-    case 'part': return await serveRange(reads, request, repository, digest, asked.range, stat.sizeBytes)
+    case 'whole': return await serveWhole(reads, request, blob)
+    case 'part': return await serveRange(reads, request, blob, asked.range, stat.sizeBytes)
     case 'unsatisfiable': return rangeNotSatisfiable(stat.sizeBytes)
     default: return assertNever(asked)
   }
 }
 
-async function headBlob (backend: RegistryBackend, request: HttpRequest, repository: string, digest: Digest): Promise<Reply> {
+async function headBlob (backend: RegistryBackend, request: HttpRequest, { repository, digest, name }: NamedBlob): Promise<Reply> {
   const stat = await backend.reads.statBlob(repository, digest, { signal: request.signal }).catch((error: unknown) => {
     // Who pushes asks first and sends what is not there: pushes go on while only the backend behind the origins is down.
     if (backend.writes !== undefined && isOutage(error)) return undefined
     throw error
   })
-  if (stat === undefined) throw blobUnknown(digest)
-  if (namesEtag(request.header('if-none-match'), digest)) return notModified(digest)
-  return { status: 200, headers: blobHeaders(digest), headLengthBytes: stat.sizeBytes }
+  if (stat === undefined) throw blobUnknown(name)
+  if (namesEtag(request.header('if-none-match'), name)) return notModified(name)
+  return { status: 200, headers: blobHeaders(name), headLengthBytes: stat.sizeBytes }
 }
 
-async function serveWhole (reads: RegistryReads, request: HttpRequest, repository: string, digest: Digest): Promise<Reply> {
+async function serveWhole (reads: RegistryReads, request: HttpRequest, { repository, digest, name }: NamedBlob): Promise<Reply> {
   const reader = await reads.openBlob(repository, digest, { signal: request.signal })
-  if (reader === undefined) throw blobUnknown(digest)
-  return { status: 200, headers: blobHeaders(digest), body: bodyOf(reader, request.signal) }
+  if (reader === undefined) throw blobUnknown(name)
+  return { status: 200, headers: blobHeaders(name), body: bodyOf(reader, request.signal) }
 }
 
 async function serveRange (
-  reads: RegistryReads, request: HttpRequest, repository: string, digest: Digest, range: BlobRange, totalBytes: number
+  reads: RegistryReads, request: HttpRequest, { repository, digest, name }: NamedBlob, range: BlobRange, totalBytes: number
 ): Promise<Reply> {
   const reader = await reads.openBlob(repository, digest, { signal: request.signal, range })
-  if (reader === undefined) throw blobUnknown(digest)
+  if (reader === undefined) throw blobUnknown(name)
   const last = range.offset + range.lengthBytes - 1
-  const headers = { ...blobHeaders(digest), 'Content-Range': `bytes ${range.offset}-${last}/${totalBytes}` }
+  const headers = { ...blobHeaders(name), 'Content-Range': `bytes ${range.offset}-${last}/${totalBytes}` }
   return { status: 206, headers, body: bodyOf(reader, request.signal) }
 }
 
@@ -93,15 +101,15 @@ function closing (source: AsyncIterable<Uint8Array>, close: () => void): AsyncIt
   }
 }
 
-function blobHeaders (digest: Digest): Record<string, string> {
-  return { 'Content-Type': BINARY_TYPE, 'Accept-Ranges': 'bytes', ...cacheHeaders(digest) }
+function blobHeaders (name: ContentDigest): Record<string, string> {
+  return { 'Content-Type': BINARY_TYPE, 'Accept-Ranges': 'bytes', ...cacheHeaders(name) }
 }
 
 /** A blob never changes. */
-function cacheHeaders (digest: Digest): Record<string, string> {
-  return { 'Docker-Content-Digest': digest, ETag: etagOf(digest), 'Cache-Control': 'max-age=31536000' }
+function cacheHeaders (name: ContentDigest): Record<string, string> {
+  return { 'Docker-Content-Digest': name, ETag: etagOf(name), 'Cache-Control': 'max-age=31536000' }
 }
 
-function notModified (digest: Digest): Reply { return { status: 304, headers: cacheHeaders(digest) } }
+function notModified (name: ContentDigest): Reply { return { status: 304, headers: cacheHeaders(name) } }
 
-function blobUnknown (digest: Digest): AppError { return new AppError('BLOB_UNKNOWN', 'blob unknown to registry', { detail: digest }) }
+export function blobUnknown (name: ContentDigest): AppError { return new AppError('BLOB_UNKNOWN', 'blob unknown to registry', { detail: name }) }

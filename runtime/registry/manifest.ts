@@ -1,5 +1,5 @@
-import { type Digest, isDigest } from '../core/digest.js'
-import { AppError, messageOf } from '../core/errors.js'
+import { type ContentDigest, isContentDigest } from '../core/digest.js'
+import { AppError, isAppError, messageOf } from '../core/errors.js'
 import { isRecord, type JsonRecord, parseJson } from '../core/json.js'
 
 /** Larger manifests are refused everywhere; the same bound as the reference's registry and most others. */
@@ -16,7 +16,7 @@ export const MANIFEST_TYPES: readonly string[] = [OCI_INDEX, OCI_MANIFEST, DOCKE
 
 /** A blob that a manifest names. */
 export interface Reference {
-  readonly digest: Digest
+  readonly digest: ContentDigest
   /** Size in bytes that the manifest claims. */
   readonly size: number
   /** '' if the manifest does not say. */
@@ -60,6 +60,21 @@ export function parseManifest (bytes: Uint8Array, contentType = ''): Manifest {
     subject: root.subject === undefined || root.subject === null ? undefined : referenceOf(root.subject, 'subject', 'child'),
     artifactType: optionalText(root.artifactType, 'artifactType'),
     annotations: annotationsOf(root.annotations)
+  }
+}
+
+/**
+ * What a stored manifest says, or undefined if the bytes are none. Media types are not stored beside them, so its type is what
+ * the document itself says or looks like; an index without children and without a type of its own is one of the OCI's.
+ */
+export function readStored (bytes: Uint8Array): Manifest | undefined { return tryParse(bytes, '') ?? tryParse(bytes, OCI_INDEX) }
+
+function tryParse (bytes: Uint8Array, contentType: string): Manifest | undefined {
+  try {
+    return parseManifest(bytes, contentType)
+  } catch (error) {
+    if (isAppError(error, 'MANIFEST_INVALID')) return undefined
+    throw error
   }
 }
 
@@ -113,8 +128,8 @@ function listOf (value: unknown, where: string): unknown[] {
 function referenceOf (value: unknown, where: string, role: Reference['role']): Reference {
   if (!isRecord(value)) throw invalid(`${where} must be an object with mediaType, digest and size`)
   const { digest, size } = value
-  if (typeof digest !== 'string' || !isDigest(digest)) {
-    throw invalid(`${where}.digest must be "sha256:" and 64 hex characters, not ${shown(digest)}`)
+  if (typeof digest !== 'string' || !isContentDigest(digest)) {
+    throw invalid(`${where}.digest must be "sha256:" and 64 hex characters, or "sha512:" and 128, not ${shown(digest)}`)
   }
   if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) throw invalid(`${where}.size must be a number of bytes, not ${shown(size)}`)
   const mediaType = optionalText(value.mediaType, `${where}.mediaType`) ?? ''

@@ -2,24 +2,38 @@ import { parseRegistryPath, type RegistryTarget } from '../../net/api/registry.j
 import { type Handler, type HttpRequest, type Reply } from '../../net/http/engine.js'
 import { notFound, text } from '../../net/http/reply.js'
 import { assertNever } from '../core/brand.js'
+import { type RecordClient } from '../../net/client/clients.js'
 import { AppError } from '../core/errors.js'
 import { type Logger } from '../observe/log.js'
-import { serveBlob } from './blobs.js'
+import { blobUnknown, serveBlob } from './blobs.js'
+import { Deletes } from './deletes.js'
 import { errorReply } from './errors.js'
 import { listRepositories, listTags } from './listings.js'
 import { ManifestWriter, serveManifest } from './manifests.js'
-import { serveReferrers } from './referrers.js'
+import { ReferrerLists, serveReferrers } from './referrers.js'
+import { type Membership, Repositories } from './repositories.js'
 import { type RegistryBackend } from './transfer.js'
 import { RegistryUploads } from './uploads.js'
 import { unknownUpload } from './upload-url.js'
+
+export interface RegistryOptions {
+  readonly log: Logger
+  /** Where it is kept which repository has what, and what is called by its SHA-512; without it only SHA-256 is known, and nothing can be deleted. */
+  readonly records?: Pick<RecordClient, 'record' | 'putRecord'>
+  /** Default `shared`. */
+  readonly membership?: Membership
+  /** Whether tags, manifests and blobs can be deleted; default true. */
+  readonly canDelete?: boolean
+}
 
 /**
  * The registry of the agent and of the proxy (http-api specification 8, 9): turns each route into one call on a service
  * and each failure into the JSON that registry clients expect. Without `backend.writes` every write is refused at once,
  * its body unread.
  */
-export function createRegistry (backend: RegistryBackend, { log }: { readonly log: Logger }): Handler {
-  const routes = new Routes(backend, log)
+export function createRegistry (backend: RegistryBackend, options: RegistryOptions): Handler {
+  const { log } = options
+  const routes = new Routes(backend, options)
   return async (request): Promise<Reply> => {
     const target = parseRegistryPath(request.rawPath)
     if (target.kind === 'root') return { status: 200, headers: { 'Cache-Control': 'no-cache' } }
@@ -44,17 +58,29 @@ const METHODS: Partial<Record<Routed['kind'], readonly string[]>> = {
 }
 // Docker gives up at once when it sees a text that it does not know, and retries for most of a minute at the standard one.
 const READ_ONLY = 'this registry is read-only: push to the proxy of this cluster instead'
-const UNDELETABLE = 'this registry does not delete manifests and blobs'
+const UNDELETABLE = 'deleting is switched off in this registry (shoal.registry.deletes in the configuration of the proxy)'
+
+/** What a cluster knows whose build-indexes keep no records. */
+const NO_RECORDS: Pick<RecordClient, 'record' | 'putRecord'> = {
+  record: async () => undefined,
+  putRecord: async () => { throw unsupported('this registry keeps no records of repositories, so it cannot delete') }
+}
 
 class Routes {
+  readonly #repositories: Repositories
   readonly #uploads: RegistryUploads | undefined
   readonly #manifests: ManifestWriter | undefined
+  /** Undefined too if deleting is switched off. */
+  readonly #deletes: Deletes | undefined
 
-  constructor (readonly backend: RegistryBackend, log: Logger) {
+  constructor (readonly backend: RegistryBackend, { log, records = NO_RECORDS, membership = 'shared', canDelete = true }: RegistryOptions) {
     const { reads, writes } = backend
+    this.#repositories = new Repositories({ records, membership, log })
     if (writes === undefined) return
-    this.#uploads = new RegistryUploads(reads, writes, log)
-    this.#manifests = new ManifestWriter(reads, writes)
+    const parts = { reads, writes, repositories: this.#repositories, referrers: new ReferrerLists(reads, writes) }
+    this.#uploads = new RegistryUploads({ ...parts, log })
+    this.#manifests = new ManifestWriter(parts)
+    if (canDelete) this.#deletes = new Deletes(parts)
   }
 
   async answer (request: HttpRequest, target: Routed): Promise<Reply> {
@@ -73,7 +99,7 @@ class Routes {
       case 'uploads':
       case 'upload': return await this.#upload(request, target)
       case 'redirect': return redirect(target.path, request.rawQuery)
-      case 'badDigest': throw new AppError('DIGEST_INVALID', `"${target.text.slice(0, 128)}" is no digest of the form sha256:<64 hex>`, { detail: {} })
+      case 'badDigest': throw new AppError('DIGEST_INVALID', `"${target.text.slice(0, 128)}" is no digest of the form sha256:<64 hex> or sha512:<128 hex>`, { detail: {} })
       case 'badName': throw new AppError('NAME_INVALID', `the repository name has ${target.text.length} characters, at most 255 are allowed`)
       case 'badPath': return text('the path has a broken percent escape', 400)
       case 'none': return notFound()
@@ -82,14 +108,24 @@ class Routes {
   }
 
   async #manifest (request: HttpRequest, { repository, reference }: RegistryTarget & { kind: 'manifest' }): Promise<Reply> {
-    if (request.method === 'DELETE') throw unsupported(UNDELETABLE)
-    if (request.method !== 'PUT') return await serveManifest(this.backend.reads, request, repository, reference)
-    return this.#manifests === undefined ? notFound() : await this.#manifests.store(request, repository, reference)
+    switch (request.method) {
+      case 'DELETE': return await this.#deleting().deleteManifest(request, repository, reference)
+      case 'PUT': return this.#manifests === undefined ? notFound() : await this.#manifests.store(request, repository, reference)
+      default: return await serveManifest(this.backend.reads, this.#repositories, request, repository, reference)
+    }
   }
 
-  async #blob (request: HttpRequest, { repository, digest }: RegistryTarget & { kind: 'blob' }): Promise<Reply> {
-    if (request.method === 'DELETE') throw unsupported(UNDELETABLE)
-    return await serveBlob(this.backend, request, repository, digest)
+  async #blob (request: HttpRequest, { repository, digest: name }: RegistryTarget & { kind: 'blob' }): Promise<Reply> {
+    if (request.method === 'DELETE') return await this.#deleting().deleteBlob(request, repository, name)
+    const digest = await this.#repositories.locate(repository, name, { signal: request.signal })
+    if (digest === undefined) throw blobUnknown(name)
+    return await serveBlob(this.backend, request, { repository, digest, name })
+  }
+
+  /** @throws AppError UNSUPPORTED */
+  #deleting (): Deletes {
+    if (this.#deletes === undefined) throw unsupported(UNDELETABLE)
+    return this.#deletes
   }
 
   async #upload (request: HttpRequest, target: RegistryTarget & { kind: 'uploads' | 'upload' }): Promise<Reply> {

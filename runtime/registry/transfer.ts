@@ -1,4 +1,4 @@
-import { type Digest } from '../core/digest.js'
+import { type Digest, type Sha512Digest } from '../core/digest.js'
 
 /*
  * What the registry needs of the cluster. The agent implements the reads over the swarm, the proxy reads and writes over
@@ -59,6 +59,8 @@ export interface RegistryWrites {
   truncateUpload (upload: string, sizeBytes: number): Promise<void>
   /** False if there was no such upload. */
   cancelUpload (upload: string): Promise<boolean>
+  /** Both sums of what an upload has by now. @throws AppError UPLOAD_UNKNOWN */
+  sumUpload (upload: string): Promise<{ readonly sha256: Digest, readonly sha512: Sha512Digest }>
   /**
    * Checks the digest, brings the blob to the cluster, and answers when it is durable there. The upload is gone afterwards.
    * @throws AppError UPLOAD_UNKNOWN, DIGEST_MISMATCH
@@ -68,6 +70,11 @@ export interface RegistryWrites {
   putBlob (repository: string, digest: Digest, bytes: Uint8Array, options?: TransferOptions): Promise<void>
   /** Answers when the tag is stored and its replication is on its way. */
   putTag (repository: string, tag: string, digest: Digest, options?: TransferOptions): Promise<void>
+  /**
+   * Deletes the tag, if it points at `onlyIf` where that is given; false if there is none such. Nobody sees it when this resolves.
+   * @throws AppError UNSUPPORTED if the build-indexes cannot
+   */
+  deleteTag (repository: string, tag: string, options?: TransferOptions & { readonly onlyIf?: Digest }): Promise<boolean>
 }
 
 export interface RegistryBackend {

@@ -1,19 +1,27 @@
-import { blobPath } from '../../net/api/registry.js'
+import { blobPath, isRepositoryName } from '../../net/api/registry.js'
 import { type HttpRequest, type Reply } from '../../net/http/engine.js'
 import { registryError } from '../../net/http/errors.js'
 import { type ByteRange, parseInclusiveRange } from '../../net/http/range.js'
-import { type Digest, EMPTY_DIGEST, isDigest } from '../core/digest.js'
+import { type ContentDigest, type Digest, EMPTY_DIGEST, isContentDigest, isDigest, sha512Of, type Sha512Digest } from '../core/digest.js'
 import { AppError, isAppError } from '../core/errors.js'
 import { type Logger } from '../observe/log.js'
+import { type Repositories } from './repositories.js'
 import { type RegistryReads, type RegistryWrites } from './transfer.js'
 import { checkUploadUrl, unknownUpload, uploadLocation } from './upload-url.js'
+
+export interface RegistryUploadsOptions {
+  readonly reads: RegistryReads
+  readonly writes: RegistryWrites
+  readonly repositories: Repositories
+  readonly log: Logger
+}
 
 /**
  * Blob uploads (http-api specification 8.6, 9.2).
  *
  *   POST --> PATCH, PATCH, ... --> PUT ?digest=     the PUT may carry the last bytes, or all of them
  *   POST ?digest=   with the whole body             in one request
- *   POST ?mount=    if the blob is known already
+ *   POST ?mount=    if the blob is known already, in the repository `from` or, if none is named, anywhere
  *
  * Every chunk is kept whole or not at all: one that breaks off is cut away again, so that the offset a client saw last
  * stays the one to go on from.
@@ -22,13 +30,19 @@ export class RegistryUploads {
   /** Uploads that a request is writing to. */
   readonly #busy = new Set<string>()
 
-  constructor (readonly reads: RegistryReads, readonly writes: RegistryWrites, readonly log: Logger) {}
+  constructor (readonly options: RegistryUploadsOptions) {}
+
+  get writes (): RegistryWrites { return this.options.writes }
+  get log (): Logger { return this.options.log }
 
   /** POST: a new upload, or at once the blob itself. */
   async start (request: HttpRequest, repository: string): Promise<Reply> {
     const query = new URLSearchParams(request.rawQuery)
     const mounted = query.get('mount')
-    if (mounted !== null && isDigest(mounted) && await this.#isKnown(request, repository, mounted)) return created(repository, mounted)
+    if (mounted !== null && isContentDigest(mounted) && await this.#isMounted(request, repository, mounted, query)) {
+      return created(repository, mounted)
+    }
+    checkAlgorithm(query)
     if (!query.has('digest')) return accepted(repository, await this.writes.startUpload(undefined), 0)
     return await this.#receiveWhole(request, repository, digestParameter(query))
   }
@@ -69,22 +83,29 @@ export class RegistryUploads {
   }
 
   /** A blob that cannot be asked for right now is sent again, which always works. */
-  async #isKnown (request: HttpRequest, repository: string, digest: Digest): Promise<boolean> {
+  async #isMounted (request: HttpRequest, repository: string, name: ContentDigest, query: URLSearchParams): Promise<boolean> {
+    const { reads, repositories } = this.options
+    const source = query.get('from') ?? undefined
+    if (source !== undefined && !isRepositoryName(source)) return false
+    const options = { signal: request.signal }
     try {
-      return await this.reads.statBlob(repository, digest, { signal: request.signal }) !== undefined
+      const digest = await repositories.locateForMount(source, name, options)
+      if (digest === undefined || await reads.statBlob(repository, digest, options) === undefined) return false
+      await repositories.enter(repository, digest, name, options)
+      return true
     } catch (error) {
-      this.log.warn({ repository, digest, error: String(error) }, 'mount not checked')
+      this.log.warn({ repository, digest: name, error: String(error) }, 'mount not checked')
       return false
     }
   }
 
-  async #receiveWhole (request: HttpRequest, repository: string, digest: Digest): Promise<Reply> {
+  async #receiveWhole (request: HttpRequest, repository: string, name: ContentDigest): Promise<Reply> {
     const upload = await this.writes.startUpload(contentLengthOf(request))
     try {
       const sizeBytes = await this.#receive(request, upload, 0, undefined)
       // Some clients announce the digest here and send the bytes later.
-      if (sizeBytes === 0 && digest !== EMPTY_DIGEST) return accepted(repository, upload, 0)
-      return await this.#complete(request, repository, upload, digest)
+      if (sizeBytes === 0 && name !== EMPTY_DIGEST && name !== EMPTY_SHA512) return accepted(repository, upload, 0)
+      return await this.#complete(request, repository, upload, name)
     } catch (error) {
       await this.#discard(upload)
       throw error
@@ -109,14 +130,25 @@ export class RegistryUploads {
     }
   }
 
-  async #complete (request: HttpRequest, repository: string, upload: string, digest: Digest): Promise<Reply> {
+  async #complete (request: HttpRequest, repository: string, upload: string, name: ContentDigest): Promise<Reply> {
+    const options = { signal: request.signal }
+    const digest = isDigest(name) ? name : await this.#storedDigest(upload, name)
     try {
-      await this.writes.finishUpload(repository, upload, digest, { signal: request.signal })
+      await this.writes.finishUpload(repository, upload, digest, options)
     } catch (error) {
       if (!isAppError(error, 'DIGEST_MISMATCH')) throw error
-      throw new AppError('DIGEST_INVALID', error.message, { cause: error, detail: { Digest: digest, Reason: {} } })
+      throw wrongDigest(name, error.message, error)
     }
-    return created(repository, digest)
+    await this.options.repositories.enter(repository, digest, name, options)
+    return created(repository, name)
+  }
+
+  /** The digest under which the bytes are stored. An upload that is not what it was to be is gone afterwards. */
+  async #storedDigest (upload: string, name: Sha512Digest): Promise<Digest> {
+    const { sha256, sha512 } = await this.writes.sumUpload(upload)
+    if (sha512 === name) return sha256
+    await this.#discard(upload)
+    throw wrongDigest(name, `the upload has the digest ${sha512}, not ${name}`)
   }
 
   /** Two requests that write to one upload would tear each other's bytes apart: the second one is refused. */
@@ -141,6 +173,19 @@ export class RegistryUploads {
   }
 }
 
+const EMPTY_SHA512 = sha512Of('')
+
+function wrongDigest (name: ContentDigest, message: string, cause?: unknown): AppError {
+  return new AppError('DIGEST_INVALID', message, { cause, detail: { Digest: name, Reason: {} } })
+}
+
+/** Clients may say in advance by what they will name the blob; both sums can be made at its end. @throws AppError DIGEST_INVALID */
+function checkAlgorithm (query: URLSearchParams): void {
+  const algorithm = query.get('digest-algorithm') ?? 'sha256'
+  if (algorithm === 'sha256' || algorithm === 'sha512') return
+  throw new AppError('DIGEST_INVALID', `digests by "${algorithm.slice(0, 32)}" are not supported; use sha256 or sha512`, { detail: {} })
+}
+
 /** Which bytes of the upload the body says it is; undefined if it does not say. @throws AppError RANGE_INVALID */
 function chunkRangeOf (request: HttpRequest): ByteRange | undefined {
   const header = request.header('content-range')?.trim() ?? ''
@@ -159,8 +204,8 @@ function accepted (repository: string, upload: string, sizeBytes: number): Reply
   return { status: 202, headers: progressHeaders(repository, upload, sizeBytes) }
 }
 
-function created (repository: string, digest: Digest): Reply {
-  return { status: 201, headers: { Location: blobPath(repository, digest), 'Docker-Content-Digest': digest } }
+function created (repository: string, name: ContentDigest): Reply {
+  return { status: 201, headers: { Location: blobPath(repository, name), 'Docker-Content-Digest': name } }
 }
 
 /** The upload survives; the headers say where to go on. */
@@ -178,10 +223,10 @@ function progressHeaders (repository: string, upload: string, sizeBytes: number)
 }
 
 /** @throws AppError DIGEST_INVALID if the parameter is missing or malformed; the upload stays as it is */
-function digestParameter (query: URLSearchParams): Digest {
+function digestParameter (query: URLSearchParams): ContentDigest {
   const text = query.get('digest') ?? ''
-  if (isDigest(text)) return text
-  throw new AppError('DIGEST_INVALID', `the query must have a digest of the form sha256:<64 hex>, not "${text.slice(0, 128)}"`, { detail: {} })
+  if (isContentDigest(text)) return text
+  throw new AppError('DIGEST_INVALID', `the query must have a digest of the form sha256:<64 hex> or sha512:<128 hex>, not "${text.slice(0, 128)}"`, { detail: {} })
 }
 
 function contentLengthOf (request: HttpRequest): number | undefined {

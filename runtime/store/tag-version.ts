@@ -1,4 +1,4 @@
-import { type Digest, isDigest } from '../core/digest.js'
+import { type Digest, digestFromHex, isDigest, parseDigestHex } from '../core/digest.js'
 
 /**
  * When a tag was pointed at a digest, on a clock that is the wall clock of some host as long as that moves on, and counts
@@ -15,6 +15,11 @@ export interface TagVersion {
   readonly digest: Digest
   readonly stamp: Stamp
 }
+
+/** What a deleted tag points at: no content has this digest, so whoever takes it for one finds nothing. */
+export const DELETED: Digest = digestFromHex(parseDigestHex('0'.repeat(64)))
+
+export function isDeletion (version: TagVersion | undefined): boolean { return version?.digest === DELETED }
 
 /** Farther ahead no clock is believed: 24 h. One that is wrong by more must not keep a tag from moving for as long. */
 const AHEAD_MAX_MS = 24 * 3_600_000

@@ -5,6 +5,7 @@ import { type Prng } from '../core/prng.js'
 import { type ActiveConn } from './conn-table.js'
 import { type Download } from './download.js'
 import { type ConnId, type Effect } from './events.js'
+import { type PieceBuckets } from './piece-buckets.js'
 import { anyPiece } from './policies/default.js'
 import { type Policy } from './policies/policy.js'
 import { rarestFirst } from './policies/rarest-first.js'
@@ -78,15 +79,16 @@ function askInTurns (asking: Asking, conns: ActiveConn[], out: Effect[]): void {
 
 function choose (asking: Asking, conn: ActiveConn): PieceIndex | undefined {
   const { download, config, prng, now } = asking
-  const { availability, requests, restraint } = download
+  const { availability, requests, restraint, readers } = download
   const policy = POLICIES[config.pieceRequestPolicy]
   const accepts = (piece: PieceIndex): boolean => requests.find(conn.id, piece) === undefined
+  const pick = (pieces: PieceBuckets): PieceIndex | undefined => readers.choose(pieces, accepts) ?? policy(pieces, prng, accepts)
   const { open, own, completeAgents } = availability
-  if (!conn.has.isFull) return policy(availability.candidatesOf(conn.id), prng, accepts)
-  if (!conn.isOrigin) return policy(own, prng, accepts) ?? policy(open, prng, accepts)
-  const share = completeAgents > 0 ? undefined : policy(own, prng, accepts)
+  if (!conn.has.isFull) return pick(availability.candidatesOf(conn.id))
+  if (!conn.isOrigin) return pick(own) ?? pick(open)
+  const share = completeAgents > 0 ? undefined : pick(own)
   if (share !== undefined || open.size === 0) return share
-  return restraint.allows(now, originsAreBusy(download, asking.conns), prng) ? policy(open, prng, accepts) : undefined
+  return restraint.allows(now, originsAreBusy(download, asking.conns), prng) ? pick(open) : undefined
 }
 
 /** A peer that has the piece and time for it: an agent rather than an origin, and one that owes us little. */

@@ -8,6 +8,7 @@ import { Availability } from './availability.js'
 import { type ActiveConn, type Source } from './conn-table.js'
 import { type ConnId } from './events.js'
 import { OriginRestraint } from './origin-restraint.js'
+import { Readers } from './readers.js'
 import { type PieceRequest, PieceRequests } from './piece-requests.js'
 
 const BYTES_PER_MB = 1024 * 1024
@@ -36,6 +37,7 @@ export class Download {
   readonly availability: Availability
   readonly requests = new PieceRequests()
   readonly restraint: OriginRestraint
+  readonly readers: Readers
   /** How long a peer may take to answer (p2p specification 6.7). */
   readonly timeoutMs: number
   /** How often the whole blob turned out to be wrong. */
@@ -55,6 +57,7 @@ export class Download {
   constructor (readonly lengths: Lengths, readonly have: Bitfield, self: PeerId, config: DispatchConfig) {
     this.availability = new Availability(lengths, have, self)
     this.restraint = new OriginRestraint(lengths.pieceBytes)
+    this.readers = new Readers(lengths, have)
     const firstPieceBytes = Math.min(lengths.pieceBytes, lengths.totalBytes)
     this.timeoutMs = Math.max(Math.ceil(config.pieceRequestTimeoutPerMbMs * firstPieceBytes / BYTES_PER_MB), config.pieceRequestTimeoutMinMs)
   }

@@ -35,6 +35,8 @@ export type Event =
   }
   /** A download call for a torrent that is already open: announce at once. */
   | { readonly type: 'torrentWanted', readonly infoHash: InfoHash }
+  /** The blob is read while it arrives, from these pieces on; an empty list when nobody does any more. */
+  | { readonly type: 'torrentRead', readonly infoHash: InfoHash, readonly from: readonly PieceIndex[] }
   /** The blob was deleted here. Connections are closed; nothing else is said about this torrent. */
   | { readonly type: 'torrentRemoved', readonly infoHash: InfoHash }
   | { readonly type: 'announced', readonly infoHash: InfoHash, readonly peers: readonly PeerInfo[], readonly intervalMs: number }

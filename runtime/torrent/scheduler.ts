@@ -68,6 +68,7 @@ export class Scheduler {
       case 'tick': return this.#tick(now, out)
       case 'torrentOpened': return this.#open(now, event, out)
       case 'torrentWanted': return this.#withTorrent(event.infoHash, torrent => this.#want(now, torrent, out))
+      case 'torrentRead': return this.#withTorrent(event.infoHash, torrent => torrent.download?.readers.set(event.from))
       case 'torrentRemoved': return this.#withTorrent(event.infoHash, torrent => this.#forget(now, torrent, 'torrent-removed', out))
       case 'torrentVerified': return this.#withTorrent(event.infoHash, torrent => this.#complete(now, torrent, out))
       case 'piecesInvalidated': return this.#withTorrent(event.infoHash, torrent => this.#invalidate(now, torrent, event.pieces, out))

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { parseRegistryPath } from '../../net/api/registry.js'
-import { digestOf } from '../../runtime/core/digest.js'
+import { digestOf, sha512Of } from '../../runtime/core/digest.js'
 import { noLog } from '../../runtime/observe/log.js'
 import { DOCKER_MANIFEST, DOCKER_MANIFEST_LIST, OCI_INDEX, OCI_MANIFEST } from '../../runtime/registry/manifest.js'
 import { pageOf } from '../../runtime/registry/page.js'
@@ -13,9 +13,10 @@ import { pattern } from '../support/pattern.js'
 const BLOB = pattern(3000)
 const UPLOAD = '00000000-0000-4000-8000-000000000000'
 const DIGEST = digestOf(BLOB)
+const NAME = sha512Of(BLOB)
 
 const segments = fc.oneof(
-  fc.constantFrom('v2', 'app', 'team', 'tags', 'list', 'manifests', 'blobs', 'uploads', '_catalog', 'referrers', '', '.', '..', DIGEST, UPLOAD, 'sha256:x', '%2F', '%', '%zz', '%00'),
+  fc.constantFrom('v2', 'app', 'team', 'tags', 'list', 'manifests', 'blobs', 'uploads', '_catalog', 'referrers', '', '.', '..', DIGEST, NAME, UPLOAD, 'sha256:x', '%2F', '%', '%zz', '%00'),
   fc.string({ maxLength: 20 }),
   fc.string({ maxLength: 20 }).map(encodeURIComponent)
 )
@@ -24,7 +25,7 @@ const paths = fc.oneof(
   fc.array(segments, { maxLength: 4 }).map(parts => '/v2/app/' + parts.join('/'))
 )
 const queries = fc.oneof(
-  fc.constantFrom('', `?digest=${DIGEST}`, '?digest=', '?n=0', '?n=-1', '?last=%zz', `?mount=${DIGEST}&from=a`, '?_state=x'),
+  fc.constantFrom('', `?digest=${DIGEST}`, `?digest=${NAME}`, `?mount=${NAME}`, '?digest-algorithm=sha512', '?digest-algorithm=x', '?tag=a&tag=b', '?tag=%2F', '?artifactType=x', '?digest=', '?n=0', '?n=-1', '?last=%zz', `?mount=${DIGEST}&from=a`, '?_state=x'),
   fc.string({ maxLength: 20 }).map(text => `?${text}`)
 )
 const headers = fc.record({
@@ -43,16 +44,20 @@ const requests = fc.record({
   headers,
   body: bodies,
   breaksOff: fc.boolean(),
-  isReadOnly: fc.boolean()
+  isReadOnly: fc.boolean(),
+  isKraken: fc.boolean(),
+  membership: fc.constantFrom('shared', 'strict', 'ignored')
 })
 
 t.test('no request whatever is our fault', async t => {
-  await fc.assert(fc.asyncProperty(requests, async ({ method, path, query, headers, body, breaksOff, isReadOnly }) => {
+  await fc.assert(fc.asyncProperty(requests, async ({ method, path, query, headers, body, breaksOff, isReadOnly, isKraken, membership }) => {
     const cluster = new MemoryCluster()
     cluster.add(BLOB)
     cluster.tags.set('app:v1', DIGEST)
     cluster.uploads.set(UPLOAD, new Uint8Array(5))
-    const handle = createRegistry({ reads: cluster.reads, writes: isReadOnly ? undefined : cluster.writes }, { log: noLog })
+    cluster.records.isKraken = isKraken
+    const backend = { reads: cluster.reads, writes: isReadOnly ? undefined : cluster.writes }
+    const handle = createRegistry(backend, { log: noLog, records: cluster.records, membership })
     const reply = await handle(fakeRequest(method, path + query, { headers, body, breaksOff }))
     await bytesOf(reply)
     return (reply.status < 499 || (breaksOff && reply.status === 499)) && cluster.openReaders === 0

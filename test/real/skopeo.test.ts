@@ -70,11 +70,35 @@ async function main (): Promise<void> {
     t.same(listed.Tags, ['a', 'b', 'c'])
   })
 
+  t.test('delete: the manifest is gone with its tags, from every agent as well, and elsewhere it stays', async t => {
+    for (const target of ['deleted:v1', 'deleted:v2', 'kept:v1']) await skopeo.copy(`${proxy}/real/oci:v1`, `${proxy}/real/${target}`)
+    await skopeo.run('delete', '--tls-verify=false', `${proxy}/real/deleted:v1`)
+    for (const tag of ['v1', 'v2']) {
+      for (const port of [proxyPort, ...agents.map(({ registryPort }) => registryPort)]) {
+        await t.rejects(skopeo.run('inspect', '--tls-verify=false', '--raw', `docker://127.0.0.1:${port}/real/deleted:${tag}`), /manifest unknown/)
+      }
+    }
+    await t.resolves(skopeo.run('inspect', '--tls-verify=false', '--raw', `${proxy}/real/kept:v1`))
+    await skopeo.copy(`${proxy}/real/kept:v1`, `${proxy}/real/deleted:v1`)
+    const listed: { Tags?: unknown } = JSON.parse(await skopeo.run('list-tags', '--tls-verify=false', `${proxy}/real/deleted`))
+    t.same(listed.Tags, ['v1'], 'and can be pushed again')
+  })
+
+  t.test('sync from an agent to a folder, and from there to the proxy', async t => {
+    const folder = temporaryFolder(t)
+    const source = `127.0.0.1:${must(agents[0]).registryPort}/real/layers`
+    await skopeo.run('sync', '--all', '--src-tls-verify=false', '--src', 'docker', '--dest', 'dir', source, folder)
+    await skopeo.run('sync', '--all', '--dest-tls-verify=false', '--src', 'dir', '--dest', 'docker', folder, `127.0.0.1:${proxyPort}/synced`)
+    const raw = await skopeo.run('inspect', '--tls-verify=false', '--raw', `${proxy}/synced/layers:v1`)
+    t.equal(raw, await skopeo.run('inspect', '--tls-verify=false', '--raw', `${proxy}/real/layers:v1`))
+  })
+
   t.test('what is not there, and what may not be done, fails at once with a reason', async t => {
     const agent = `docker://127.0.0.1:${must(agents[0]).registryPort}`
     await t.rejects(skopeo.run('inspect', '--tls-verify=false', `${agent}/real/oci:none`), /manifest unknown/)
     await t.rejects(skopeo.run('inspect', '--tls-verify=false', `${proxy}/real/none:v1`), /manifest unknown/)
-    await t.rejects(skopeo.run('delete', '--tls-verify=false', `${proxy}/real/oci:v1`))
+    await t.rejects(skopeo.run('delete', '--tls-verify=false', `${proxy}/real/oci:none`), /may not exist|manifest unknown/i)
+    await t.rejects(skopeo.run('delete', '--tls-verify=false', `${agent}/real/oci:v1`), /read-only|unsupported/i)
     await t.rejects(skopeo.copy(`${proxy}/real/oci:v1`, `${agent}/real/oci:v2`), /read-only|unsupported/i)
     const image = await makeImage(must(IMAGES[0])[2])
     t.equal((await call(proxyPort, 'HEAD', blobPath('real/oci', must(image.blobs[0]).digest))).status, 200, 'nothing was deleted')

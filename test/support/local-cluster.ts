@@ -108,6 +108,7 @@ export async function startLocalCluster (t: Test, { pieceBytes, sleep, hasTestfs
     origin: originHosts,
     buildIndex: buildIndexHosts,
     prefetch: { blobBytesMin: 0, blobBytesMax: 50 * 2 ** 30 },
+    registry: { canDelete: true, membership: 'shared' },
     memory
   }, noLog))
   const agent = await running(startAgent({

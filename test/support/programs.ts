@@ -62,13 +62,13 @@ export class Skopeo {
   }
 }
 
-/** Starts Docker's registry with an empty store, until the end of the test. @returns its port on 127.0.0.1 */
+/** Starts Docker's registry with an empty store, until the end of the test; it deletes what it is told to. @returns its port on 127.0.0.1 */
 export async function startDockerRegistry (t: Test): Promise<number> {
   const folder = temporaryFolder(t)
   const [port = 0] = await freePorts(1)
   const configFile = join(folder, 'config.yml')
   writeFileSync(configFile, JSON.stringify({
-    version: 0.1, log: { level: 'warn' }, storage: { filesystem: { rootdirectory: join(folder, 'data') } }, http: { addr: `127.0.0.1:${port}` }
+    version: 0.1, log: { level: 'warn' }, storage: { filesystem: { rootdirectory: join(folder, 'data') }, delete: { enabled: true } }, http: { addr: `127.0.0.1:${port}` }
   }))
   const supervisor = new Supervisor([{
     name: 'docker-registry',

@@ -86,6 +86,7 @@ export class Driver implements LinkOwner, ReceiverOwner {
   readonly #fromOrigins = new Map<InfoHash, Set<number>>()
   readonly #abort = new AbortController()
   #nextConn = 1
+  #nextReader = 1
   #isRunning = false
   #isStopped = false
   #bytesServed = 0
@@ -114,14 +115,27 @@ export class Driver implements LinkOwner, ReceiverOwner {
   async open (namespace: string, digest: Digest): Promise<OpenedBlob> {
     const torrent = await this.#want(namespace, digest)
     requireKept(torrent)
-    if (!torrent.isComplete) torrent.watchers++
-    const { isComplete, leadingBytes } = torrent
-    return { sizeBytes: torrent.metaInfo.lengths.totalBytes, path: torrent.stored.path, leadingBytes, isComplete }
+    const reader = this.#nextReader++
+    const { isComplete, readable: verified, stored: { path }, metaInfo: { lengths: { totalBytes: sizeBytes, pieceBytes } } } = torrent
+    if (!isComplete) torrent.readers.set(reader, undefined)
+    return { sizeBytes, path, isComplete, reader, pieceBytes, verified }
   }
 
-  release (digest: Digest): void {
+  read (digest: Digest, reader: number, offset: number): void {
     const torrent = this.parts.torrents.byDigest(digest)
-    if (torrent !== undefined && torrent.watchers > 0) torrent.watchers--
+    if (torrent?.readers.has(reader) !== true) return
+    torrent.readers.set(reader, torrent.metaInfo.lengths.index(Math.floor(offset / torrent.metaInfo.lengths.pieceBytes)))
+    this.#orderFor(torrent)
+  }
+
+  release (digest: Digest, reader: number): void {
+    const torrent = this.parts.torrents.byDigest(digest)
+    if (torrent?.readers.delete(reader) === true) this.#orderFor(torrent)
+  }
+
+  /** Tells the scheduler where the blob is read. */
+  #orderFor ({ infoHash, readers }: Torrent): void {
+    this.dispatch({ type: 'torrentRead', infoHash, from: [...readers.values()].filter(piece => piece !== undefined) })
   }
 
   async remove (digest: Digest): Promise<boolean> {
@@ -250,7 +264,6 @@ export class Driver implements LinkOwner, ReceiverOwner {
         const guilty = pieces.length > 0 ? pieces : suspects(torrent, this.#fromOrigins.get(infoHash) ?? new Set())
         await stored.invalidate(guilty)
         for (const piece of guilty) this.#fromOrigins.get(infoHash)?.delete(piece)
-        torrent.rewind()
         this.dispatch({ type: 'piecesInvalidated', infoHash, pieces: guilty })
         return
       }
@@ -285,8 +298,8 @@ export class Driver implements LinkOwner, ReceiverOwner {
 
   #settle (torrent: Torrent, error: AppError | undefined): void {
     torrent.settle(error)
-    if (torrent.watchers === 0) return
-    torrent.watchers = 0
+    if (torrent.readers.size === 0) return
+    torrent.readers.clear()
     this.parts.emit('ended', { digest: torrent.digest, error: error === undefined ? undefined : { code: error.code, message: error.message } })
   }
 
@@ -503,7 +516,7 @@ export class Driver implements LinkOwner, ReceiverOwner {
       case 'stored': {
         if (this.#originLinks.has(link)) this.#fromOrigins.set(torrent.infoHash, (this.#fromOrigins.get(torrent.infoHash) ?? new Set()).add(piece))
         this.dispatch({ type: 'pieceStored', conn, piece })
-        if (torrent.advance() && torrent.watchers > 0) this.parts.emit('leading', { digest: torrent.digest, leadingBytes: torrent.leadingBytes })
+        if (torrent.isTrusted && torrent.readers.size > 0) this.parts.emit('verified', { digest: torrent.digest, piece })
         return
       }
       case 'corrupt': return this.dispatch({ type: 'pieceCorrupt', conn, piece })

@@ -18,9 +18,8 @@ export class Torrent {
   #isRetired = false
   #markClosed = (): void => {}
   #isClosing = false
-  #leading = 0
-  /** Readers that want to hear of progress. */
-  watchers = 0
+  /** Who reads the blob while it arrives, and from which piece on once that is known. */
+  readonly readers = new Map<number, PieceIndex | undefined>()
   /** Some pieces were stored by an earlier process: what the disk made of them since is not known. */
   readonly isResumed: boolean
   /** Resolved once it is retired and its file is closed. */
@@ -30,7 +29,6 @@ export class Torrent {
   constructor (public namespace: string, readonly stored: StoredTorrent) {
     this.isResumed = !stored.isComplete && !stored.have.isEmpty
     this.closed = new Promise(resolve => { this.#markClosed = resolve })
-    this.advance()
   }
 
   get metaInfo (): MetaInfo { return this.stored.metaInfo }
@@ -44,24 +42,8 @@ export class Torrent {
    */
   get isTrusted (): boolean { return this.metaInfo.pieceDigests !== undefined && !this.isResumed }
 
-  /** Verified bytes from the beginning without a gap. */
-  get leadingBytes (): number {
-    if (this.isComplete) return this.metaInfo.lengths.totalBytes
-    return this.isTrusted ? Math.min(this.#leading * this.metaInfo.lengths.pieceBytes, this.metaInfo.lengths.totalBytes) : 0
-  }
-
-  /** Looks how far the stored pieces reach by now; true if further than before. */
-  advance (): boolean {
-    const before = this.#leading
-    while (this.stored.have.has(this.#leading)) this.#leading++
-    return this.#leading > before
-  }
-
-  /** After pieces have turned out to be bad. */
-  rewind (): void {
-    this.#leading = 0
-    this.advance()
-  }
+  /** Stored pieces that may be read before the blob is complete. */
+  get readable (): number[] { return this.isTrusted && !this.isComplete ? [...this.stored.have] : [] }
 
   wait (): Promise<{ sizeBytes: number }> {
     return new Promise((resolve, reject) => this.#waiters.push({ resolve, reject }))

@@ -185,7 +185,7 @@ export class SlotWriter implements UploadWriter {
   /** Copies what fits into the slot, sends it if it is full, and returns the rest. */
   #copy (lease: Filling, bytes: Uint8Array): Uint8Array {
     const part = bytes.subarray(0, lease.bytes.length - this.#filledBytes)
-    lease.bytes.set(part, this.#filledBytes)
+    copyInto(lease.bytes, this.#filledBytes, part)
     this.#filledBytes += part.length
     if (this.#filledBytes === lease.bytes.length) this.send()
     return bytes.subarray(part.length)
@@ -199,6 +199,11 @@ export class SlotWriter implements UploadWriter {
   async #allSettled (): Promise<void> {
     while (this.#underWay > 0) await new Promise<void>(resolve => { this.#settled = resolve })
   }
+}
+
+/** `set` copies into shared memory word by word, as other threads might be looking; `fill` of a whole range is one memcpy. */
+function copyInto (target: Uint8Array, offset: number, part: Uint8Array): void {
+  if (part.length > 0) Buffer.from(target.buffer, target.byteOffset + offset, part.length).fill(part)
 }
 
 function asAppError (error: unknown): AppError {

@@ -1,4 +1,5 @@
-import { type Digest } from '../../runtime/core/digest.js'
+import { createHash } from 'node:crypto'
+import { type Digest, digestFromSum, type Sha512Digest, sha512FromSum } from '../../runtime/core/digest.js'
 import { AppError } from '../../runtime/core/errors.js'
 import { type Sealed, type Slab } from '../../runtime/core/slab.js'
 import { removeEntry, storageError } from '../../runtime/store/files.js'
@@ -112,6 +113,27 @@ export class UploadFile {
         // What cannot be removed now is left to the sweep: the outcome of the work stands.
         await this.#data.rest().then(async () => await removeEntry(this.dir)).catch(() => {})
       }
+    })
+  }
+
+  /** Sums of what is written; the upload stays as it is. The thread takes other calls after each block. */
+  async digests (): Promise<{ sha256: Digest, sha512: Sha512Digest }> {
+    return await this.#alone(async () => {
+      this.#requirePresent()
+      const [sha256, sha512] = [createHash('sha256'), createHash('sha512')]
+      try {
+        const handle = await this.#data.open()
+        const block = new Uint8Array(REREAD_BYTES)
+        for (let at = 0; ;) {
+          const { bytesRead } = await handle.read(block, 0, REREAD_BYTES, at)
+          if (bytesRead === 0) break
+          for (const hash of [sha256, sha512]) hash.update(block.subarray(0, bytesRead))
+          at += bytesRead
+        }
+      } catch (error) {
+        throw storageError(error, 'read', this.#data.path)
+      }
+      return { sha256: digestFromSum(sha256.digest()), sha512: sha512FromSum(sha512.digest()) }
     })
   }
 

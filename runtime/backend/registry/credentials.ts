@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { type RegistryConfig } from '../../config/types.js'
+import { type RegistryBackendConfig } from '../../config/types.js'
 import { AppError, messageOf } from '../../core/errors.js'
 
 /** Who we are to a registry. */
@@ -15,7 +15,7 @@ const HELPER_MS = 30_000
 const ANSWER_BYTES_MAX = 64 * 1024
 
 /** The configured credentials, or what the configured helper knows. @throws AppError UNAVAILABLE if the helper fails */
-export async function credentialsOf ({ address, security: { basic, helper } }: RegistryConfig): Promise<Credentials> {
+export async function credentialsOf ({ address, security: { basic, helper } }: RegistryBackendConfig): Promise<Credentials> {
   if (helper !== undefined) return await askHelper(helper, address)
   if (basic?.registryToken !== undefined) return { kind: 'bearer', token: basic.registryToken.reveal() }
   if (basic?.identityToken !== undefined) return { kind: 'identity', token: basic.identityToken.reveal() }

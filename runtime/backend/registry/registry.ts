@@ -1,4 +1,4 @@
-import { type RegistryConfig } from '../../config/types.js'
+import { type RegistryBackendConfig } from '../../config/types.js'
 import { systemClock } from '../../core/clock.js'
 import { AppError, isAppError } from '../../core/errors.js'
 import { Web, type WebAnswer } from '../web.js'
@@ -35,7 +35,7 @@ export class Registry {
   #isPlain: boolean
 
   /** @throws AppError CONFIG_INVALID */
-  constructor (readonly config: RegistryConfig) {
+  constructor (readonly config: RegistryBackendConfig) {
     const { name, authorities, client } = config.security.tls
     this.#isPlain = client.isDisabled
     const tls = { name, authorities, certFile: client.cert, keyFile: client.key, passphraseFile: client.passphrase }

@@ -1,7 +1,7 @@
 import { intFlag, intsFlag } from '../flags.js'
 import { nested, section, unused } from '../schema.js'
 import { common, registryBlock } from '../sections/common.js'
-import { memory } from '../sections/memory.js'
+import { memoryAndRegistry } from '../sections/memory.js'
 import { proxyServer } from '../sections/prefetch.js'
 import { castore } from '../sections/store.js'
 import { activeUpstream } from '../sections/upstream.js'
@@ -19,7 +19,7 @@ export const proxyRole = role({
     castore: nested('castore', castore, 'Where uploads are put together, and blobs kept for a while.'),
     origin: nested('origin', activeUpstream, 'The origins.'),
     build_index: nested('buildIndex', activeUpstream, 'The build-indexes.'),
-    shoal: nested('memory', memory, 'What only this program has.'),
+    shoal: nested('own', memoryAndRegistry, 'What only this program has.'),
     ...common,
     registry: registryBlock,
     registryoverride: unused('A second socket for the catalogue.'),
@@ -32,6 +32,7 @@ export const proxyRole = role({
     origin: file.origin,
     buildIndex: file.buildIndex,
     prefetch: file.prefetch,
-    memory: file.memory
+    memory: file.own.memory,
+    registry: file.own.registry
   })
 })

@@ -3,7 +3,7 @@ import { type AuthConfig } from './auth.js'
 import { gcs, type GcsConfig } from './backends/gcs.js'
 import { bandwidth, type BandwidthConfig, bandwidthOf } from './backends/bandwidth.js'
 import { fileSystem, type FsConfig, hdfs, type HdfsConfig, http, type HttpBackendConfig, testfs, type TestfsConfig } from './backends/files.js'
-import { registry, type RegistryConfig } from './backends/registry.js'
+import { registry, type RegistryBackendConfig } from './backends/registry.js'
 import { s3, type S3Config } from './backends/s3.js'
 import { sql } from './backends/sql.js'
 
@@ -18,8 +18,8 @@ export type PlainBackend =
   | { readonly kind: 'gcs', readonly config: GcsConfig }
   | { readonly kind: 'hdfs', readonly config: HdfsConfig }
   | { readonly kind: 'http', readonly config: HttpBackendConfig }
-  | { readonly kind: 'registry_blob', readonly config: RegistryConfig }
-  | { readonly kind: 'registry_tag', readonly config: RegistryConfig }
+  | { readonly kind: 'registry_blob', readonly config: RegistryBackendConfig }
+  | { readonly kind: 'registry_tag', readonly config: RegistryBackendConfig }
   | { readonly kind: 'testfs', readonly config: TestfsConfig }
   | { readonly kind: 'fs', readonly config: FsConfig }
 

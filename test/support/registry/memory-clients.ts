@@ -1,6 +1,7 @@
 import { type BlobClient, type BlobContent, type CallOptions, type MetaInfoAnswer, type TagClient } from '../../../net/client/clients.js'
 import { type Digest, digestOf, hexOf } from '../../../runtime/core/digest.js'
 import { AppError } from '../../../runtime/core/errors.js'
+import { MemoryRecords } from './memory-records.js'
 import { MetaInfo } from '../../../runtime/core/metainfo.js'
 
 /** The origins of a cluster in memory, with a record of what they were asked. */
@@ -89,6 +90,7 @@ export class MemoryOrigins implements BlobClient {
 /** The build-indexes of a cluster in memory. */
 export class MemoryTags implements TagClient {
   readonly tags = new Map<string, Digest>()
+  readonly records = new MemoryRecords(() => { this.#check() }, this.tags)
   outage: AppError | undefined
 
   async put (tag: string, digest: Digest): Promise<void> {

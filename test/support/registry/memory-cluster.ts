@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { type Digest, digestOf } from '../../../runtime/core/digest.js'
+import { type Digest, digestOf, sha512Of } from '../../../runtime/core/digest.js'
 import { AppError } from '../../../runtime/core/errors.js'
+import { MemoryRecords } from './memory-records.js'
 import { type BlobReader, type ChunkWriter, type RegistryReads, type RegistryWrites } from '../../../runtime/registry/transfer.js'
 
 /**
@@ -12,6 +13,8 @@ export class MemoryCluster {
   /** By `repository:tag`. */
   readonly tags = new Map<string, Digest>()
   readonly uploads = new Map<string, Uint8Array>()
+  /** What the build-indexes keep of repositories. */
+  readonly records = new MemoryRecords(() => { this.#check() })
   /** What happened to the cluster, in order: `blob <digest>`, `tag <repository:tag>`. */
   readonly journal: string[] = []
   /** Readers that were opened and not yet closed. */
@@ -67,6 +70,10 @@ export class MemoryCluster {
     chunkWriter: (upload, offset) => this.#writer(upload, offset),
     truncateUpload: async (upload, sizeBytes) => { this.uploads.set(upload, this.#upload(upload).slice(0, sizeBytes)) },
     cancelUpload: async upload => this.uploads.delete(upload),
+    sumUpload: async upload => {
+      const bytes = this.#upload(upload)
+      return { sha256: digestOf(bytes), sha512: sha512Of(bytes) }
+    },
     finishUpload: async (repository, upload, digest) => {
       const bytes = this.#upload(upload)
       this.uploads.delete(upload)
@@ -82,6 +89,14 @@ export class MemoryCluster {
       this.#check()
       this.tags.set(`${repository}:${tag}`, digest)
       this.journal.push(`tag ${repository}:${tag}`)
+    },
+    deleteTag: async (repository, tag, { onlyIf } = {}) => {
+      this.#check()
+      const name = `${repository}:${tag}`
+      if (onlyIf !== undefined && this.tags.get(name) !== onlyIf) return false
+      if (!this.tags.delete(name)) return false
+      this.journal.push(`untag ${name}`)
+      return true
     }
   }
 

@@ -48,6 +48,24 @@ async function pair (t: Test) {
   return { start, stop, ask, blobs, wipe: async (i: number) => { await rm(dirOf(i), { recursive: true, force: true }) } }
 }
 
+t.test('what one deleted is gone from both, also if the other one was away', async t => {
+  const { start, stop, ask, blobs: [one, two] } = await pair(t)
+  t.equal(await ask(0, 'PUT', `/tags/a:1/digest/${one}`), '200 ')
+  t.equal(await ask(1, 'DELETE', `/tags/a:1?digest=${two}`), '404 ', 'it points elsewhere')
+  t.equal(await ask(1, 'DELETE', `/tags/a:1?digest=${one}`), '202 ')
+  for (const i of [0, 1]) {
+    t.equal(await ask(i, 'GET', '/tags/a:1'), '404 ')
+    t.equal(await ask(i, 'DELETE', '/tags/a:1'), '404 ')
+  }
+  t.equal(await ask(0, 'PUT', `/tags/a:1/digest/${two}`), '200 ')
+  t.equal(await ask(1, 'GET', '/tags/a:1'), `200 ${two}`, 'put again')
+  await stop(1)
+  t.equal(await ask(0, 'DELETE', '/tags/a:1'), '202 ')
+  await start(1)
+  t.equal(await ask(1, 'GET', '/tags/a:1'), '404 ', 'it was told, or asked')
+  t.equal(await ask(0, 'GET', '/tags/a:1'), '404 ', 'and did not bring it back')
+})
+
 t.test('what one acknowledged the other one knows', async t => {
   const { ask, blobs: [one, two] } = await pair(t)
   t.equal(await ask(0, 'PUT', `/tags/a:1/digest/${one}`), '200 ')

@@ -26,6 +26,7 @@ function buildIndex (names: string[] = [], replaced: Partial<BuildIndexService> 
     putDuplicate: async (tag, digest) => { puts.push(`duplicate ${tag} ${digest}`) },
     replicate: async tag => names.includes(tag),
     get: async tag => names.includes(tag) ? digestOf(tag) : undefined,
+    delete: async (tag, digest) => names.includes(tag) && (digest === undefined || digest === digestOf(tag)),
     page: (prefix, query) => index.page(prefix, query),
     originAddress: '127.0.0.1:15100',
     version: async () => undefined,
@@ -160,7 +161,7 @@ t.test('following the links sees every tag once', async t => {
 t.test('misses', async t => {
   const { ask, get } = buildIndex()
   t.same(await get('/nope'), { status: 404, type: PLAIN, body: '404 page not found\n' })
-  t.equal((await ask(fakeRequest('DELETE', '/tags/a:1'))).status, 405)
+  t.equal((await ask(fakeRequest('POST', '/tags/a:1'))).status, 405)
   t.equal((await ask(fakeRequest('PUT', '/tags/a/b/digest/x'))).status, 404)
 })
 
@@ -170,4 +171,15 @@ t.test('the digest that was put is handed on as it was given', async t => {
   const { ask } = buildIndex([], { put: async (_, digest) => { seen.push(digest) } })
   await ask(fakeRequest('PUT', `/tags/a:1/digest/${upper}`))
   t.same(seen, [upper])
+})
+
+t.test('a tag is deleted, if it points where the caller believes', async t => {
+  const { ask } = buildIndex(['team/app:v1'])
+  const statusOf = async (target: string): Promise<number> => (await ask(fakeRequest('DELETE', target))).status
+  t.equal(await statusOf('/tags/team%2Fapp:v1'), 202)
+  t.equal(await statusOf(`/tags/team%2Fapp:v1?digest=${digestOf('team/app:v1')}`), 202)
+  t.equal(await statusOf(`/tags/team%2Fapp:v1?digest=${digestOf('other')}`), 404)
+  t.equal(await statusOf('/tags/team%2Fapp:none'), 404)
+  t.equal(await statusOf('/tags/team%2Fapp:v1?digest=x'), 400)
+  t.equal(await statusOf('/tags/..%2Fapp:v1'), 400)
 })

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { type Digest, digestOf } from '../../../runtime/core/digest.js'
+import { type Digest, digestOf, sha512Of } from '../../../runtime/core/digest.js'
 import { AppError } from '../../../runtime/core/errors.js'
 import { noLog } from '../../../runtime/observe/log.js'
 import { ByteCache } from '../../../runtime/proxy/byte-cache.js'
@@ -46,7 +46,8 @@ function staging (dir: string) {
       status: async (upload: string) => ({ sizeBytes: must(uploads.get(upload)).length }),
       writer: () => { throw new Error('not used here') },
       truncate: async () => {},
-      cancel: async (upload: string) => uploads.delete(upload)
+      cancel: async (upload: string) => uploads.delete(upload),
+      digests: async (upload: string) => ({ sha256: digestOf(must(uploads.get(upload))), sha512: sha512Of(must(uploads.get(upload))) })
     },
     staged: {
       stat: async (digest: Digest) => files.get(digest),

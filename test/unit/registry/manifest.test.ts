@@ -90,7 +90,7 @@ t.test('what is refused says why', async t => {
     [{ ...image, layers: {} }, /layers must be a list/],
     [{ ...image, layers: [B, null] }, /layers\[1\] must be an object/],
     [{ ...image, layers: [{ ...B, digest: 'sha256:abc' }] }, /layers\[0\]\.digest/],
-    [{ ...image, layers: [{ ...B, digest: `sha512:${'a'.repeat(128)}` }] }, /layers\[0\]\.digest/],
+    [{ ...image, layers: [{ ...B, digest: `sha512:${'a'.repeat(127)}` }] }, /layers\[0\]\.digest/],
     [{ ...image, layers: [{ ...B, size: -1 }] }, /layers\[0\]\.size/],
     [{ ...image, layers: [{ ...B, size: 1.5 }] }, /layers\[0\]\.size/],
     [{ ...image, layers: [{ ...B, size: undefined }] }, /layers\[0\]\.size/],

@@ -35,8 +35,8 @@ for (const [method, target, status, headers, body] of [
   ['GET', '/v2/app/manifests/nope', 404, {}, '{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown","detail":{"Tag":"nope"}}]}\n'],
   ['GET', `/v2/app/manifests/${ABSENT}`, 404, {},
     `{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown","detail":{"Name":"app","Revision":"${ABSENT}"}}]}\n`],
-  ['DELETE', `/v2/app/manifests/${ABSENT}`, 405, {}, '{"errors":[{"code":"UNSUPPORTED","message":"this registry does not delete manifests and blobs"}]}\n'],
-  ['DELETE', `/v2/app/blobs/${ABSENT}`, 405, {}, undefined],
+  ['DELETE', `/v2/app/manifests/${ABSENT}`, 404, {}, undefined],
+  ['DELETE', `/v2/app/blobs/${ABSENT}`, 404, {}, undefined],
   ['GET', '/v2/app/tags/list', 404, {}, undefined],
   ['GET', '/v2/_catalog', 200, { 'Content-Type': 'application/json' }, '{"repositories":[]}\n'],
   ['GET', '/v2/_catalog?n=x', 400, {}, undefined]

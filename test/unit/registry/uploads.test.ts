@@ -119,7 +119,7 @@ t.test('a wrong digest is 400 and ends the upload', async t => {
   t.equal((await call('GET', location)).status, 404)
 })
 
-for (const query of ['', '&digest=', '&digest=x', '&digest=sha256:short', `&digest=sha512:${'a'.repeat(128)}`, '&digest=md5:abc']) {
+for (const query of ['', '&digest=', '&digest=x', '&digest=sha256:short', `&digest=sha512:${'a'.repeat(127)}`, '&digest=md5:abc']) {
   t.test(`closing with "${query.slice(0, 40)}" is 400 and the upload goes on`, async t => {
     const { call, start } = site()
     const location = await start()

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { digestOf, hexOf } from '../../../runtime/core/digest.js'
+import { digestOf, hexOf, sha512Of } from '../../../runtime/core/digest.js'
 import { blobDir, dataIn } from '../../../runtime/store/paths.js'
 import { startService } from '../../../workers/pool.js'
 import { UPLOAD_SLOT_BYTES, Uploads, type UploadsOptions } from '../../../workers/upload-door.js'
@@ -56,6 +56,21 @@ t.test('an upload through the door', async t => {
   }
   t.ok(readFileSync(dataIn(blobDir(join(root, 'cache'), hexOf(digestOf(content))))).equals(content))
   t.equal(uploads.leasedSlots, 0)
+})
+
+t.test('both sums of an upload, midway, at its end and after a restart', async t => {
+  const { uploads, restart } = await setUp(t)
+  const content = pattern(2_500_000)
+  const upload = await uploads.start()
+  t.same(await uploads.digests(upload), { sha256: digestOf(''), sha512: sha512Of('') })
+  await send(uploads, upload, content, 300_000)
+  const sums = { sha256: digestOf(content), sha512: sha512Of(content) }
+  t.same(await uploads.digests(upload), sums)
+  await uploads.close()
+  const again = await restart()
+  t.same(await again.digests(upload), sums)
+  await again.commit(upload, sums.sha256)
+  await t.rejects(again.digests(upload), { code: 'UPLOAD_UNKNOWN' })
 })
 
 t.test('many writers on few slots all finish', async t => {

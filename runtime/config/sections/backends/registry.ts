@@ -45,4 +45,4 @@ export const registry = section({
   if (!/^[^\s/:@]+(?::\d{1,5})?$|^\[[0-9A-Fa-f:.]+\](?::\d{1,5})?$/.test(address)) complain('expected a host such as registry.example or registry.example:5000', 'address')
   return { address, ...rest }
 })
-export type RegistryConfig = Infer<typeof registry>
+export type RegistryBackendConfig = Infer<typeof registry>

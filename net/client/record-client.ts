@@ -1,0 +1,120 @@
+import { AppError, isAppError, messageOf } from '../../runtime/core/errors.js'
+import { field, parseJson } from '../../runtime/core/json.js'
+import { type Digest } from '../../runtime/core/digest.js'
+import { type Logger } from '../../runtime/observe/log.js'
+import { buildIndexApi } from '../api/build-index.js'
+import { type Method, pathOf } from '../api/route.js'
+import { isNetworkError, must200, refusal } from './answers.js'
+import { type CallOptions, type RecordClient } from './clients.js'
+import { type HttpAnswer } from './http.js'
+
+const TIMEOUT_MS = 10_000
+
+/** One request to one build-index. */
+export interface RecordCall {
+  readonly method: Method
+  readonly path: string
+  readonly timeoutMs: number
+  readonly body?: string
+}
+
+/** How the build-indexes are reached. */
+export interface RecordHosts {
+  /** Those that are well, in random order. */
+  hosts (): Promise<readonly string[]>
+  /** @throws AppError NETWORK, TIMED_OUT if there is no answer */
+  callAt (address: string, call: RecordCall, options?: CallOptions): Promise<HttpAnswer>
+}
+
+/**
+ * Records, and deletes of tags, at all build-indexes of a cluster: what is written is on every one that is well when this
+ * resolves, and of what they say the newest counts. So one that was away during a write is outvoted, and set right by the
+ * next reader. Build-indexes of Kraken's have no such routes.
+ */
+export class IndexRecords implements RecordClient {
+  constructor (readonly at: RecordHosts, readonly log: Logger) {}
+
+  async record (key: string, options?: CallOptions): Promise<string | undefined> {
+    const path = pathOf(buildIndexApi.getRecord, { key })
+    const found = await this.#each(await this.#hosts(), { method: 'GET', path, timeoutMs: TIMEOUT_MS }, options, answer => {
+      return answer.status === 404 ? undefined : recordOf(key, must200(`record ${key}`, answer).text)
+    })
+    const newest = found.map(({ result }) => result).reduce((a, b) => (b?.version ?? 0) > (a?.version ?? 0) ? b : a, undefined)
+    if (newest === undefined) return undefined
+    const behind = found.filter(({ result }) => (result?.version ?? 0) < newest.version).map(({ address }) => address)
+    if (behind.length > 0) await this.#duplicate(behind, key, newest).catch((error: unknown) => { this.log.warn({ key, error: messageOf(error) }, 'record not repaired') })
+    return newest.value
+  }
+
+  async putRecord (key: string, value: string, options?: CallOptions): Promise<void> {
+    const hosts = await this.#hosts()
+    const call: RecordCall = { method: 'PUT', path: pathOf(buildIndexApi.putRecord, { key }), timeoutMs: TIMEOUT_MS, body: JSON.stringify({ value }) }
+    for (const [i, address] of hosts.entries()) {
+      const answer = await this.at.callAt(address, call, options).catch((error: unknown) => {
+        if (!isNetworkError(error) || i === hosts.length - 1) throw error
+        return undefined
+      })
+      if (answer === undefined) continue
+      if (answer.status === 404 || answer.status === 405) throw unsupported(address)
+      const version = Number(field(parseJson(must200(`put of record ${key}`, answer).text, `put of record ${key}`), 'version'))
+      await this.#duplicate(hosts.filter(host => host !== address), key, { value, version }, options)
+      return
+    }
+  }
+
+  async deleteTag (tag: string, { digest, ...options }: CallOptions & { readonly digest?: Digest } = {}): Promise<boolean> {
+    const query = digest === undefined ? '' : `?digest=${digest}`
+    const call: RecordCall = { method: 'DELETE', path: pathOf(buildIndexApi.deleteTag, { tag }) + query, timeoutMs: TIMEOUT_MS }
+    const answers = await this.#all(await this.#hosts(), call, options, (answer, address) => {
+      if (answer.status === 202) return true
+      if (answer.status === 404) return false
+      throw answer.status === 405 ? unsupported(address) : refusal(`delete of tag ${tag}`, answer)
+    })
+    return answers.includes(true)
+  }
+
+  async #duplicate (hosts: readonly string[], key: string, record: { value: string, version: number }, options?: CallOptions): Promise<void> {
+    const path = pathOf(buildIndexApi.putDuplicateRecord, { key })
+    await this.#all(hosts, { method: 'PUT', path, timeoutMs: TIMEOUT_MS, body: JSON.stringify(record) }, options, (answer, address) => {
+      if (answer.status === 404 || answer.status === 405) throw unsupported(address)
+      must200(`duplicate of record ${key}`, answer)
+    })
+  }
+
+  /** The results of those that answer. @throws the last failure if nobody does */
+  async #each<T> (
+    hosts: readonly string[], call: RecordCall, options: CallOptions | undefined, read: (answer: HttpAnswer) => T
+  ): Promise<Array<{ address: string, result: T }>> {
+    const settled = await Promise.allSettled(hosts.map(async address => ({ address, result: read(await this.at.callAt(address, call, options)) })))
+    const found = settled.flatMap(outcome => outcome.status === 'fulfilled' ? [outcome.value] : [])
+    const failed = settled.find(outcome => outcome.status === 'rejected')
+    if (found.length > 0 || failed === undefined) return found
+    throw isAppError(failed.reason) ? failed.reason : new AppError('INTERNAL', messageOf(failed.reason), { cause: failed.reason })
+  }
+
+  /** The results of all hosts. @throws what any of them failed with, when all are done */
+  async #all<T> (
+    hosts: readonly string[], call: RecordCall, options: CallOptions | undefined, read: (answer: HttpAnswer, address: string) => T
+  ): Promise<T[]> {
+    const settled = await Promise.allSettled(hosts.map(async address => read(await this.at.callAt(address, call, options), address)))
+    return settled.map(outcome => {
+      if (outcome.status === 'fulfilled') return outcome.value
+      throw isAppError(outcome.reason) ? outcome.reason : new AppError('INTERNAL', messageOf(outcome.reason), { cause: outcome.reason })
+    })
+  }
+
+  async #hosts (): Promise<readonly string[]> {
+    const hosts = await this.at.hosts()
+    if (hosts.length === 0) throw new AppError('UNAVAILABLE', 'all build-indexes unavailable: there are none')
+    return hosts
+  }
+}
+
+function recordOf (key: string, text: string): { value: string, version: number } {
+  const document = parseJson(text, `record ${key}`)
+  return { value: String(field(document, 'value') ?? ''), version: Number(field(document, 'version')) }
+}
+
+function unsupported (address: string): AppError {
+  return new AppError('UNSUPPORTED', `the build-index ${address} is of a kind that cannot delete and keeps no records of repositories`)
+}
