@@ -98,6 +98,8 @@ export class GuardedClient implements BackendClient {
         if (sizeBytes === undefined || position === sizeBytes) return
         throw new AppError('NETWORK', `${name} ends after ${position} of ${sizeBytes} bytes`)
       } catch (error) {
+        // All of it is here: how the connection ends is nobody's business.
+        if (position === sizeBytes) return
         const isFinal = isAppError(error, 'CORRUPT') || !this.canResume || sizeBytes === undefined || ++fruitless > FRUITLESS_MAX
         if (signal.aborted || isFinal) throw this.#failure('download', name, signal, error)
         this.options.log.warn({ backend: this.kind, name, position, sizeBytes, error: messageOf(error) }, 'download broke off')

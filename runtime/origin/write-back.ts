@@ -65,12 +65,9 @@ export class WriteBack {
   async enqueue (namespace: string, digest: Digest, delayMs: number): Promise<void> {
     const { queue, backends } = this.options
     if (backends.storability(namespace) !== 'yes') return
-    await queue.add(WRITE_BACK, { key: `${digest} ${namespace}`, payload: { namespace, digest }, delayMs, pin: hexOf(digest) })
-  }
-
-  /** Due now: pending tasks of these blobs, before a cleanup that would have to spare them. */
-  hurry (isMeant: (digest: string) => boolean): number {
-    return this.options.queue.wake(WRITE_BACK, key => isMeant(key.slice(0, key.indexOf(' '))))
+    await queue.add(WRITE_BACK, {
+      key: `${digest} ${namespace}`, payload: { namespace, digest }, delayMs, pin: hexOf(digest), ifPresent: delayMs === 0 ? 'replace' : 'keep'
+    })
   }
 
   async #run ({ payload: { namespace, digest } }: DueTask<WriteBackTask>, signal: AbortSignal): Promise<TaskOutcome> {

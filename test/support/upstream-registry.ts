@@ -19,8 +19,8 @@ export class UpstreamRegistry {
   readonly requests: string[] = []
   /** Called before the body of a blob is sent; what it resolves to is how many bytes come before the connection is cut. */
   beforeBody: (path: string) => Promise<number | undefined> = async () => undefined
-  /** Blobs come from this path, after a redirect, where no credentials must arrive. */
-  isRedirecting = false
+  /** Blobs come from there, after a redirect: from another one of these, where no credentials must arrive. */
+  redirectTo: string | undefined
   failing: number | undefined
   tokenLifetimeS = 300
   readonly #tokens = new Set<string>()
@@ -91,8 +91,8 @@ export class UpstreamRegistry {
     const [, kind, name = ''] = /\/(blobs|manifests)\/([^/]+)$/.exec(url.pathname) ?? []
     if (kind === 'blobs') {
       const blob = this.blobs.get(name)
-      if (blob !== undefined && this.isRedirecting && !isHead) {
-        response.writeHead(307, { Location: `/storage/${name}` }).end()
+      if (blob !== undefined && this.redirectTo !== undefined && !isHead) {
+        response.writeHead(307, { Location: `${this.redirectTo}/storage/${name}` }).end()
         return
       }
       return await this.#send([...this.tags.values()].includes(name) ? undefined : blob, 'application/octet-stream', request, response)

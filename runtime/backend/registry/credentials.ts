@@ -47,7 +47,7 @@ async function askHelper (helper: string, address: string): Promise<Credentials>
 
 async function run (program: string, args: readonly string[], input: string): Promise<{ code: number | null, output: string }> {
   return await new Promise((resolve, reject) => {
-    const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'ignore'], timeout: HELPER_MS })
+    const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'ignore'], signal: AbortSignal.timeout(HELPER_MS) })
     const parts: Buffer[] = []
     let totalBytes = 0
     child.stdout.on('data', (part: Buffer) => {

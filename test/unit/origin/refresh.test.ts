@@ -11,7 +11,10 @@ import { MemoryOrigins, streamOf } from '../../support/origin-doubles.js'
 const BYTES = Buffer.from('a blob that is elsewhere')
 const DIGEST = digestOf(BYTES)
 
-function setUp (t: Test, { members = ['a', 'b', 'c'], owners = members, backend }: { members?: string[], owners?: string[], backend?: Backend } = {}) {
+interface SetUp { readonly members?: string[], readonly owners?: string[], readonly backend?: Backend, readonly backendBytesMax?: number }
+
+function setUp (t: Test, options: SetUp = {}) {
+  const { members = ['a', 'b', 'c'], owners = members, backend, backendBytesMax } = options
   const time = new ManualTime()
   const origins = new MemoryOrigins('a', members, owners)
   const tasks = new TaskGroup(noLog)
@@ -21,6 +24,7 @@ function setUp (t: Test, { members = ['a', 'b', 'c'], owners = members, backend 
     placement: origins,
     replica: origins.replica,
     backend,
+    backendBytesMax,
     store: async (digest, stream) => {
       await state.store()
       for await (const chunk of stream.chunks()) if (origins.put('a', chunk) !== digest) throw new AppError('DIGEST_MISMATCH', 'other bytes')
@@ -115,6 +119,93 @@ t.test('the backend is asked last', async t => {
   await settle()
   t.same(stats, ['ns'])
   t.same(origins.holders(DIGEST), ['a'])
+})
+
+/** A backend that has the blob, and what it was asked. */
+function backendOf (asked: string[]): Backend {
+  return {
+    stat: async () => {
+      asked.push('stat')
+      return { sizeBytes: BYTES.length }
+    },
+    open: async () => {
+      asked.push('open')
+      return streamOf(BYTES)
+    }
+  }
+}
+
+t.test('the first owner reads the backend, the others copy from it', async t => {
+  const asked: string[] = []
+  const { time, refresh, origins } = setUp(t, { owners: ['b', 'a', 'c'], backend: backendOf(asked) })
+  t.equal(await refresh.begin('ns', DIGEST), 'pending')
+  await settle()
+  t.same(origins.holders(DIGEST), [], 'b is at it')
+  origins.put('b', BYTES)
+  await time.advance(1_000)
+  t.same(origins.holders(DIGEST), ['a', 'b'])
+  t.same(asked, ['stat'])
+})
+
+t.test('the next owner takes over from one that dies', async t => {
+  const asked: string[] = []
+  const { time, refresh, origins } = setUp(t, { owners: ['b', 'c', 'a'], backend: backendOf(asked) })
+  await refresh.begin('ns', DIGEST)
+  await settle()
+  origins.down.add('b')
+  origins.onLease = async member => { if (member === 'c') origins.put('c', BYTES) }
+  await time.advance(2_000)
+  t.same(origins.holders(DIGEST), ['a', 'c'])
+  t.same(asked, ['stat'])
+})
+
+t.test('if no owner can, we read the backend ourselves', async t => {
+  const asked: string[] = []
+  const { time, refresh, origins } = setUp(t, { owners: ['b', 'a'], backend: backendOf(asked) })
+  await refresh.begin('ns', DIGEST)
+  await settle()
+  origins.down.add('b')
+  await time.advance(2_000)
+  t.same(origins.holders(DIGEST), ['a'])
+  t.same(asked, ['stat', 'open'])
+})
+
+t.test('who is left the fetch does not leave it to a third', async t => {
+  const asked: string[] = []
+  const { refresh, origins } = setUp(t, { owners: ['b', 'a', 'c'], backend: backendOf(asked) })
+  t.equal(await refresh.begin('ns', DIGEST, { isLeased: true }), 'pending')
+  await settle()
+  t.same(origins.holders(DIGEST), ['a'])
+  t.same(asked, ['stat', 'open'])
+})
+
+t.test('absence counts for a second, failure of the backend not at all', async t => {
+  let asked = 0
+  let isDown = false
+  const backend: Backend = {
+    stat: async () => {
+      asked++
+      if (isDown) throw new AppError('UNAVAILABLE', 'the backend is down')
+      return undefined
+    },
+    open: async () => undefined
+  }
+  const { time, refresh } = setUp(t, { backend })
+  for (let i = 0; i < 5; i++) t.equal(await refresh.begin('ns', DIGEST), 'unknown')
+  t.equal(asked, 1)
+  await time.advance(1_000)
+  isDown = true
+  for (let i = 0; i < 2; i++) await t.rejects(refresh.begin('ns', DIGEST), { code: 'UNAVAILABLE' })
+  isDown = false
+  t.equal(await refresh.begin('ns', DIGEST), 'unknown')
+  t.equal(asked, 4)
+})
+
+t.test('what is larger than the limit is not fetched', async t => {
+  const asked: string[] = []
+  const { refresh } = setUp(t, { members: ['a'], backend: backendOf(asked), backendBytesMax: BYTES.length - 1 })
+  await t.rejects(refresh.begin('ns', DIGEST), { code: 'INTERNAL', message: /size_limit/ })
+  t.same(asked, ['stat'])
 })
 
 t.test('many fetches wait for their turn, too many are refused', async t => {
