@@ -8,7 +8,7 @@ import { MetaInfo } from '../../runtime/core/metainfo.js'
 import { blobDir, dataIn } from '../../runtime/store/paths.js'
 import { type OpenBlob } from '../../workers/open-blob.js'
 import { forgedCrc } from '../support/forged.js'
-import { bitset, type KrakenPeer, payloadOf, pieceOf, say, TYPE } from '../support/kraken-peer.js'
+import { bitset, greeting, KrakenPeer, payloadOf, pieceOf, say, TYPE } from '../support/kraken-peer.js'
 import {
   labBlob, type LabBlob, openFilesBelow, putIntoDownloads, quiet, randomPeerId, readAll, statsWhen, storeDirs, SwarmLab
 } from '../support/swarm-lab.js'
@@ -200,6 +200,21 @@ t.test('a download that is interrupted goes on with what it has, once it is want
   t.same(asked.slice(0, 6).sort(), [1, 2, 5, 6, 8, 9], 'what was missing is fetched')
   t.same(asked.slice(6), [3], 'and then what turned out to be lost')
   await again.close()
+})
+
+t.test('a blob that a peer asked for first is known to others by the namespace of its first caller', async t => {
+  const blob = labBlob(20_000, 10_000, 'named late')
+  await putIntoDownloads(lab.dir('late'), blob, [0])
+  const seeder = await slowSeeder(blob)
+  const node = await lab.swarm('late', 'leecher')
+  const peer = await KrakenPeer.dial(node.port)
+  await peer.send(greeting(blob, randomPeerId(), 'nothing'))
+  t.equal((await peer.nextOf(TYPE.handshake))?.type, TYPE.handshake)
+  const downloaded = node.download('ns', blob.digest)
+  await seeder.give(1)
+  t.same(await downloaded, { sizeBytes: 20_000 }, 'the seeder talks to nobody who names no namespace')
+  peer.destroy()
+  await node.close()
 })
 
 t.test('a blob that is deleted while it is downloaded fails its callers, and can be had again', async t => {
