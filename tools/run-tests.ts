@@ -16,7 +16,7 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..')
 const TESTS = 'dist/test'
 const REAL_SUITES = `${TESTS}/real/`
 /** Suites that start many processes or drive other programs have the machine to themselves: one after the other. */
-const HEAVY_SUITES = [`${TESTS}/e2e/`, `${TESTS}/hostile/`, REAL_SUITES]
+const HEAVY_SUITES = [`${TESTS}/e2e/`, `${TESTS}/faults/`, `${TESTS}/hostile/`, REAL_SUITES]
 const HEAVY_OPTIONS = ['--jobs=1', '--timeout=600']
 
 /** The test files that `filters` select, by their paths from the root; all of them if there is no filter. */

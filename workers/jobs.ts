@@ -71,6 +71,8 @@ export interface UploadOptions {
   readonly pieceLengths: readonly PieceLengthConfig[] | undefined
   /** Uploads without a write for this long are removed; Infinity keeps them for ever. */
   readonly uploadTtlMs: number
+  /** So much of the disk stays free: an upload that would need it is refused at its start. */
+  readonly reserveBytes: number
   /** Commit answers only when the blob would survive a power loss. */
   readonly isDurable: boolean
   readonly hashEngine: HashEngine

@@ -10,6 +10,8 @@ import { SlotWriter, UploadSlots, type UploadWriter } from './upload/slot-writer
 export { type UploadWriter } from './upload/slot-writer.js'
 
 export const UPLOAD_SLOT_BYTES = 256 * 1024
+/** Room for sidecars, tasks and logs. */
+const RESERVE_BYTES = 64 * 1024 * 1024
 
 export interface UploadsOptions {
   readonly uploadDir: string
@@ -20,6 +22,8 @@ export interface UploadsOptions {
   readonly pieceLengths: readonly PieceLengthConfig[] | undefined
   readonly uploadTtlMs: number
   readonly isDurable: boolean
+  /** Default 64 MiB. */
+  readonly reserveBytes?: number
   readonly hashEngine?: HashEngine
   /** Overwrite released slots; for tests. */
   readonly isPoisoned?: boolean
@@ -34,10 +38,10 @@ export class Uploads {
 
   /** Starts the thread. Uploads of an earlier process can be continued. @throws AppError CONFIG_INVALID, STORAGE */
   static async start (options: UploadsOptions): Promise<Uploads> {
-    const { slotCount, hashEngine = 'auto', isPoisoned = false, ...rest } = options
+    const { slotCount, hashEngine = 'auto', isPoisoned = false, reserveBytes = RESERVE_BYTES, ...rest } = options
     const slab = Slab.create(slotCount, UPLOAD_SLOT_BYTES, { poison: isPoisoned })
     slab.touch()
-    const door = await startService<UploadCalls, object, UploadOptions>('upload', { ...rest, hashEngine, isPoisoned, slab: slab.memory })
+    const door = await startService<UploadCalls, object, UploadOptions>('upload', { ...rest, reserveBytes, hashEngine, isPoisoned, slab: slab.memory })
     return new Uploads(door, new UploadSlots(slab))
   }
 

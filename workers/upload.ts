@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import { mkdir, open, readdir, rm, stat } from 'node:fs/promises'
+import { mkdir, open, readdir, rm, stat, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type MessagePort } from 'node:worker_threads'
 import { type Clock, systemClock } from '../runtime/core/clock.js'
 import { type Digest } from '../runtime/core/digest.js'
-import { AppError } from '../runtime/core/errors.js'
+import { AppError, isAppError } from '../runtime/core/errors.js'
 import { Slab } from '../runtime/core/slab.js'
 import { makeDir, removeEntry, statIfPresent, storageError } from '../runtime/store/files.js'
 import { KeyedLock } from '../runtime/store/keyed-lock.js'
@@ -43,6 +43,8 @@ export class UploadService {
   readonly #open = new Set<UploadFile>()
   readonly #context: UploadContext
   readonly #publishing = new KeyedLock<Digest>()
+  /** What clients have said that they will send, by upload. */
+  readonly #announced = new Map<string, number>()
   /** How many there are on disk: exact after each sweep. */
   #count = 0
 
@@ -101,6 +103,7 @@ export class UploadService {
 
   async #start (sizeBytesHint: number | undefined): Promise<{ upload: string }> {
     if (this.#count >= UPLOADS_MAX) throw new AppError('TOO_MANY_REQUESTS', `there are ${this.#count} unfinished uploads: finish or cancel some`)
+    await this.#requireSpace(sizeBytesHint ?? 0)
     const upload = randomUUID()
     const dir = uploadDir(this.options.uploadDir, upload)
     try {
@@ -112,6 +115,7 @@ export class UploadService {
     this.#count++
     const file = new UploadFile(this.#context, upload, dir, 0, this.#pieceBytesFor(sizeBytesHint ?? 0))
     this.#uploads.set(upload, file)
+    if (sizeBytesHint !== undefined) this.#announced.set(upload, sizeBytesHint)
     return { upload }
   }
 
@@ -122,7 +126,15 @@ export class UploadService {
       throw error
     }
     if (!isSize(offset) || !isSize(offset + lengthBytes)) return refuse(noSize(offset))
-    return await this.#with(upload, async file => await file.append(view, offset), () => refuse(unknownUpload(upload)))
+    return await this.#with(upload, async file => {
+      try {
+        return await file.append(view, offset)
+      } catch (error) {
+        // What is there takes room that somebody else needs now, and nobody can go on with it.
+        if (isAppError(error, 'STORAGE_FULL')) await this.#cancel(upload).catch(() => { /* the first failure is the one to tell */ })
+        throw error
+      }
+    }, () => refuse(unknownUpload(upload)))
   }
 
   async #commit (file: UploadFile, digest: Digest): Promise<{ sizeBytes: number }> {
@@ -150,6 +162,7 @@ export class UploadService {
       return await file.finish(work)
     } finally {
       this.#open.delete(file)
+      this.#announced.delete(file.name)
       if (this.#uploads.get(file.name) === file) {
         this.#uploads.delete(file.name)
         this.#count--
@@ -168,6 +181,22 @@ export class UploadService {
     if (file === undefined) return otherwise()
     this.#noteUse(file)
     return await work(file)
+  }
+
+  /** Refuses what would not fit beside all that others have announced, instead of failing in the middle of it (B18, B30). */
+  async #requireSpace (sizeBytes: number): Promise<void> {
+    const { uploadDir, reserveBytes } = this.options
+    const disk = await statfs(uploadDir).catch((error: unknown) => { throw storageError(error, 'look at the disk of', uploadDir) })
+    // Some network file systems do not know and report no blocks at all.
+    if (disk.blocks === 0) return
+    const freeBytes = disk.bavail * disk.bsize
+    let expectedBytes = 0
+    for (const [upload, announcedBytes] of this.#announced) {
+      expectedBytes += Math.max(0, announcedBytes - (this.#uploads.get(upload)?.sizeBytes ?? announcedBytes))
+    }
+    if (freeBytes - expectedBytes - reserveBytes >= sizeBytes) return
+    throw new AppError('STORAGE_FULL', `an upload of ${sizeBytes} bytes does not fit: the disk of ${uploadDir} has ${freeBytes} bytes free, ` +
+      `${expectedBytes} are expected by other uploads and ${reserveBytes} are kept in reserve; free some space`)
   }
 
   async #load (upload: string): Promise<UploadFile | undefined> {

@@ -85,6 +85,8 @@ export interface Http {
   isHealthy (address: string, options?: { readonly signal?: AbortSignal, readonly timeoutMs?: number }): Promise<boolean>
   /** True while a host takes connections and says nothing, as far as requests to it have shown. */
   isSilent (address: string): boolean
+  /** Calls `listener` when a host that did not answer does again; the function returned ends that. */
+  onReturn (listener: (address: string) => void): () => void
   /** The same hosts, those last that did not answer a moment ago. */
   wellFirst (addresses: readonly string[]): string[]
   /** Ends all connections; running requests fail. May be called twice. */
@@ -104,7 +106,13 @@ class UndiciHttp implements Http {
     connect: { timeout: CONNECT_MS }
   })
 
-  readonly #liveness = new Liveness({ probe: async address => await this.isHealthy(address, { timeoutMs: PROBE_MS }), clock: systemClock })
+  readonly #returnListeners = new Set<(address: string) => void>()
+  readonly #liveness = new Liveness({
+    probe: async address => await this.isHealthy(address, { timeoutMs: PROBE_MS }),
+    clock: systemClock,
+    onReturn: address => { for (const listener of this.#returnListeners) listener(address) }
+  })
+
   #isClosed = false
 
   async call (call: HttpCall): Promise<HttpAnswer> {
@@ -112,6 +120,7 @@ class UndiciHttp implements Http {
     try {
       const stream = await this.#send(call, deadline)
       const text = await stream.text(call.answerBytesMax)
+      this.#liveness.answered(call.address)
       return { status: stream.status, header: stream.header, text }
     } finally {
       deadline.clear()
@@ -132,6 +141,11 @@ class UndiciHttp implements Http {
 
   isSilent (address: string): boolean { return this.#liveness.isSilent(address) }
 
+  onReturn (listener: (address: string) => void): () => void {
+    this.#returnListeners.add(listener)
+    return () => { this.#returnListeners.delete(listener) }
+  }
+
   wellFirst (addresses: readonly string[]): string[] {
     const isGone = (address: string): boolean => this.#liveness.isGone(address)
     return [...addresses.filter(address => !isGone(address)), ...addresses.filter(isGone)]
@@ -140,6 +154,7 @@ class UndiciHttp implements Http {
   async close (): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
+    this.#returnListeners.clear()
     this.#liveness.close()
     await this.#agent.destroy()
   }
@@ -162,7 +177,6 @@ class UndiciHttp implements Http {
         bodyTimeout: idleMs
       })
       watch.moved()
-      this.#liveness.answered(address)
       return new UndiciStream(response, what, deadline, watch)
     } catch (error) {
       watch.end()

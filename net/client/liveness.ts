@@ -25,6 +25,8 @@ export interface LivenessOptions {
   /** `GET /health`, with a short time limit of its own. */
   readonly probe: (address: string) => Promise<boolean>
   readonly clock: Clock
+  /** Told when a host that was gone has answered. */
+  readonly onReturn: (address: string) => void
 }
 
 interface Host { misses: number, isProbing: boolean, probedAt: Millis, goneSince: Millis | undefined, refusedAt: Millis | undefined }
@@ -63,7 +65,9 @@ export class Liveness {
     const host = this.#hosts.get(address)
     if (host === undefined) return
     host.misses = 0
+    if (host.goneSince === undefined) return
     host.goneSince = undefined
+    this.options.onReturn(address)
   }
 
   isGone (address: string): boolean { return this.#hosts.get(address)?.goneSince !== undefined }
@@ -111,9 +115,9 @@ export class Liveness {
     const hasAnswered = await this.options.probe(address).catch(() => false)
     host.isProbing = false
     host.probedAt = this.options.clock.now()
-    host.misses = hasAnswered ? 0 : host.misses + 1
-    if (hasAnswered) host.goneSince = undefined
-    else if (host.misses >= MISSES_MAX) host.goneSince ??= host.probedAt
+    if (hasAnswered) return this.answered(address)
+    host.misses++
+    if (host.misses >= MISSES_MAX) host.goneSince ??= host.probedAt
   }
 
   #giveUp (address: string): void {

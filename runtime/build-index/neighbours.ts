@@ -57,14 +57,12 @@ export interface NeighboursOptions {
  * build-indexes all of this is an ordinary duplicate put.
  */
 export class Neighbours {
-  /** Those that did not answer the last time. */
-  readonly #missed = new Set<string>()
-
   constructor (readonly options: NeighboursOptions) {}
 
   /** Begins to tell what is owed, also by an earlier process. */
   start (): void {
-    const { queue, policy } = this.options
+    const { queue, policy, http } = this.options
+    http.onReturn(returned => { queue.wake(OWED_TAG, key => key.startsWith(`${returned} `)) })
     const soon = { ...policy, pauseMaxMs: Math.min(policy.pauseMaxMs, OWED_PAUSE_MAX_MS) }
     queue.handle(OWED_TAG, soon, async (task, signal) => await this.#repay(task, signal))
   }
@@ -75,7 +73,6 @@ export class Neighbours {
     await Promise.all((await this.#wellOnes()).map(async address => {
       try {
         found.set(address, await this.#persist(address, async () => await this.#versionAt(address, tag, signal)))
-        this.#answered(address)
       } catch (error) {
         if (!signal.aborted) this.#silent(address, error)
       }
@@ -95,7 +92,6 @@ export class Neighbours {
       try {
         if (!well.has(address)) throw new AppError('UNAVAILABLE', 'it did not answer a moment ago')
         await this.#persist(address, async () => { await this.#put(address, tag, version, (i + 1) * this.options.staggerMs) })
-        this.#answered(address)
       } catch (error) {
         if (well.has(address)) this.#silent(address, error)
         owed.push({ address, tag })
@@ -136,7 +132,6 @@ export class Neighbours {
     const version = await this.options.own(tag)
     if (version === undefined) return undefined
     await this.#put(address, tag, version, this.options.staggerMs, signal)
-    this.#answered(address)
     return undefined
   }
 
@@ -175,13 +170,7 @@ export class Neighbours {
   }
 
   #silent (address: string, error: unknown): void {
-    this.#missed.add(address)
     this.options.log.warn({ address, reason: messageOf(error) }, 'neighbour does not answer')
-  }
-
-  /** One that did not is back: what is owed to it can be told. */
-  #answered (address: string): void {
-    if (this.#missed.delete(address)) this.options.queue.wake(OWED_TAG, key => key.startsWith(`${address} `))
   }
 
   async #wellOnes (): Promise<readonly string[]> {

@@ -109,7 +109,8 @@ interface Parts {
 }
 
 /** Puts the services together and starts those that work by themselves. */
-function wire ({ config, log, backends, store, storeId, stores, queue, pool, uploads, swarm, http, placement, tasks }: Parts): Router {
+function wire (parts: Parts): Router {
+  const { config, log, backends, store, storeId, stores, queue, pool, uploads, swarm, http, placement, tasks } = parts
   const { peerIp, zone, cluster, pieceLengths, castore, scheduler, durability } = config
   const replica = (address: string): Replica => createOriginClient(address, http)
   const isPinned = (digest: Digest): boolean => queue.pinCount(hexOf(digest)) > 0
@@ -154,6 +155,7 @@ function wire ({ config, log, backends, store, storeId, stores, queue, pool, upl
 
   repair.start()
   owed.start(tasks.signal)
+  http.onReturn(address => { owed.hurry(address) })
   writeBack.start()
   const shareBandwidth = (): void => { backends.shareBandwidth(placement.healthy.length) }
   shareBandwidth()
@@ -181,8 +183,8 @@ async function diskUsage (dir: string): Promise<DiskUsage> {
 
 async function startUploads ({ castore, memory, pieceLengths, durability }: OriginConfig, undos: UndoList): Promise<Uploads> {
   const { uploadDir, cacheDir, uploadTtlMs } = castore
-  const { isDurable } = durability
-  const uploads = await Uploads.start({ uploadDir, cacheDir, uploadTtlMs, pieceLengths, slotCount: memory.uploadSlots, isDurable })
+  const { isDurable, reserveBytes } = durability
+  const uploads = await Uploads.start({ uploadDir, cacheDir, uploadTtlMs, pieceLengths, slotCount: memory.uploadSlots, isDurable, reserveBytes })
   undos.add('uploads', async () => { await uploads.close() })
   return uploads
 }
@@ -203,13 +205,15 @@ async function startSwarm ({ castore, memory, peerIp, peerPort, peerIdPolicy, sc
   return swarm
 }
 
-async function joinCluster ({ members, hostname, port, health, ring }: OriginConfig, http: Http, stores: StoreWatch, log: Logger): Promise<Membership> {
+async function joinCluster (config: OriginConfig, http: Http, stores: StoreWatch, log: Logger): Promise<Membership> {
+  const { members, hostname, port, health, ring } = config
   return await Membership.start({
     resolve: resolveHosts(members, { log }),
     canChange: members.dns !== undefined,
     ownAddresses: ownAddresses(hostname, port),
     probe: async (address, signal) => {
-      const { status, header } = await http.call({ method: 'GET', address, path: originApi.health.path, signal, timeoutMs: health.timeoutMs })
+      const ask = { method: 'GET', address, path: originApi.health.path, signal, timeoutMs: health.timeoutMs } as const
+      const { status, header } = await http.call(ask)
       if (status === 200) stores.saw(address, header(STORE_ID_HEADER))
       return status === 200
     },

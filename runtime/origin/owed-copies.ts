@@ -61,6 +61,9 @@ export class OwedCopies {
     signal.addEventListener('abort', stopListening, { once: true })
   }
 
+  /** An owner answers again: what it is owed is due. */
+  hurry (owner: string): void { this.options.queue.wake(OWED_COPY, key => ownerIn(key) === owner) }
+
   /** How many copies are owed. */
   get count (): number {
     const stats = this.options.queue.stats()[OWED_COPY.name]

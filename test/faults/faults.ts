@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Prng } from '../../runtime/core/prng.js'
+import { field, parseJson } from '../../runtime/core/json.js'
 import { call } from '../support/http-call.js'
 import { type Ledger } from './ledger.js'
 import { type MemberProcess } from './member-process.js'
 
-const HEAL_LIMIT_MS = 60_000
+const HEAL_LIMIT_MS = 180_000
 
 /** One thing that was done to the cluster, for the report. */
 export interface Fault { readonly what: string, readonly role: string, readonly startedAt: number, endedAt: number }
@@ -29,10 +30,23 @@ export class Faults {
     else if (kind < 6) await this.#during(`SIGTERM to ${victim.name}`, victim, async () => { await this.#restart(victim, 'SIGTERM', pauseMs) })
     else if (kind < 9) await this.#during(`SIGSTOP of ${victim.name} for ${pauseMs + 500} ms`, victim, async () => { await this.#freeze(victim, pauseMs + 500) })
     else await this.#wipeOrigin(pauseMs)
+    await this.settled()
     await sleep(prng.below(1_500))
   }
 
-  /** Resolves when every acknowledged blob is on at least two origins. @throws Error naming those that are not, after a minute */
+  /**
+   * Resolves when nothing is owed to anybody: what was acknowledged while one was away may until then be on one disk only, and
+   * a second fault is one too many. @throws Error if that takes more than three minutes
+   */
+  async settled (): Promise<void> {
+    const limit = performance.now() + HEAL_LIMIT_MS
+    for (let owed = await this.#owed(); owed > 0; owed = await this.#owed()) {
+      if (performance.now() > limit) throw new Error(`NOT SETTLED: ${owed} copies are still owed`)
+      await sleep(100)
+    }
+  }
+
+  /** Resolves when every acknowledged blob is on at least two origins. @throws Error naming those that are not, after three minutes */
   async healed (): Promise<void> {
     const limit = performance.now() + HEAL_LIMIT_MS
     for (;;) {
@@ -81,6 +95,18 @@ export class Faults {
     fault.endedAt = performance.now()
   }
 
+  /** How many copies of blobs and tags somebody still has to give to somebody. */
+  async #owed (): Promise<number> {
+    const keepers = this.members.filter(({ role }) => role === 'origin' || role === 'build-index')
+    const counts = await Promise.all(keepers.map(async ({ member }) => {
+      const answer = await call(member.port, 'GET', '/x/tasks').catch(() => undefined)
+      if (answer?.status !== 200) return 1
+      const stats = Object.entries(field(parseJson(answer.body.toString(), 'tasks'), 'stats') ?? {})
+      return stats.filter(([kind]) => kind === 'copy' || kind === 'tag-copy').reduce((sum, [, counts]) => sum + pendingIn(counts), 0)
+    }))
+    return counts.reduce((sum, count) => sum + count, 0)
+  }
+
   async #underReplicated (): Promise<string[]> {
     const origins = this.members.filter(({ role }) => role === 'origin')
     const missing: string[] = []
@@ -91,4 +117,8 @@ export class Faults {
     }
     return missing
   }
+}
+
+function pendingIn (counts: unknown): number {
+  return ['waiting', 'running'].map(state => Number(field(counts, state) ?? 0)).reduce((sum, count) => sum + count, 0)
 }

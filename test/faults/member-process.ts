@@ -6,7 +6,7 @@ import { call } from '../support/http-call.js'
 import { type Member } from './plan.js'
 
 const MAIN = fileURLToPath(new URL('../../runtime/main.js', import.meta.url))
-const HEALTHY_LIMIT_MS = 60_000
+const HEALTHY_LIMIT_MS = 180_000
 const POLL_MS = 50
 
 /** One member of the cluster while the faults do with it what they like. */
@@ -27,7 +27,7 @@ export class MemberProcess {
     this.#exited = new Promise(resolve => { child.once('exit', (code, signal) => { resolve(signal ?? `exit code ${code}`) }) })
   }
 
-  /** Resolves when it answers. @throws Error if it does not within a minute, or ends by itself */
+  /** Resolves when it answers. @throws Error if it does not within three minutes, or ends by itself */
   async healthy (): Promise<void> {
     const limit = performance.now() + HEALTHY_LIMIT_MS
     const path = this.role === 'proxy' || this.role === 'agent' ? '/v2/' : '/health'

@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { forEachLimited } from '../../runtime/core/limited.js'
 import { type Prng, seededPrng } from '../../runtime/core/prng.js'
 import { freePorts } from '../../runtime/up/ports.js'
 import { Clients, type Operation } from './clients.js'
@@ -11,6 +12,8 @@ import { planCluster, PORT_COUNT } from './plan.js'
 
 const WRITERS = 3
 const READERS = 2
+const READING_BACK = 6
+const READ_TRIES = 5
 /** Operations that fail although nothing but the roles that have a stand-in was disturbed. */
 const STAND_IN_ROLES = new Set(['origin', 'tracker', 'build-index'])
 
@@ -62,6 +65,7 @@ export async function run ({ seed, seconds, dir, say }: RunOptions): Promise<Run
     const judged = clients.operations.slice()
     await faults.healed()
     await readAllBack(clients, say)
+    for (const { what, failure } of clients.operations.slice(judged.length)) if (failure !== undefined) say(`failed at last: ${what}: ${failure}`)
     return report(ledger, faults.done, judged)
   } finally {
     stop.abort()
@@ -98,19 +102,26 @@ async function read (clients: Clients, prng: Prng, signal: AbortSignal): Promise
 async function readAllBack (clients: Clients, say: (line: string) => void): Promise<void> {
   const { ledger } = clients
   const places = [[clients.proxyPort, 'proxy'], ...clients.agentPorts.map((port, i) => [port, `agent-${i + 1}`])] as Array<[number, string]>
-  for (const tag of ledger.tags()) {
+  await forEachLimited(ledger.tags(), READING_BACK, async tag => {
     for (const [port, who] of places) {
-      const manifest = await clients.readTag(tag, port, who)
-      if (manifest === undefined) {
-        ledger.problems.push(`LOST: ${tag} cannot be read from ${who}: ${clients.operations.at(-1)?.failure ?? 'not found'}`)
-        continue
-      }
-      for (const blob of ledger.blobsOf(manifest)) {
-        if (!await clients.readBlob(blob, port, who)) ledger.problems.push(`LOST: ${blob} of ${tag} from ${who}: ${clients.operations.at(-1)?.failure ?? ''}`)
+      const manifest = await persist(async () => await clients.readTag(tag, port, who))
+      if (manifest === undefined) ledger.problems.push(`LOST: ${tag} cannot be read from ${who}`)
+      for (const blob of manifest === undefined ? [] : ledger.blobsOf(manifest)) {
+        const isRead = await persist(async () => await clients.readBlob(blob, port, who) ? true : undefined)
+        if (isRead === undefined) ledger.problems.push(`LOST: ${blob} of ${tag} from ${who}`)
       }
     }
-  }
+  })
   say('everything read back')
+}
+
+/** Several tries: the machine may have other things to do, and that is no loss. */
+async function persist<T> (read: () => Promise<T | undefined>): Promise<T | undefined> {
+  for (let tried = 1; ; tried++) {
+    const found = await read()
+    if (found !== undefined || tried === READ_TRIES) return found
+    await sleep(1_000)
+  }
 }
 
 function report (ledger: Ledger, faults: readonly Fault[], operations: readonly Operation[]): RunReport {

@@ -5,7 +5,7 @@ import { retry } from '../../runtime/config/sections/retry.js'
 /** What a component is told about its tasks, as quick as tests want it; they are kept beside `dir`. */
 export function taskConfig (dir: string): Pick<OriginConfig, 'taskDir' | 'writeBack' | 'durability'> {
   const writeBack = retry.schema.parse({ retry_interval: '100ms', retry_interval_max: '1s' })
-  return { taskDir: `${dir}.tasks`, writeBack, durability: { isDurable: true, copiesMin: 2 } }
+  return { taskDir: `${dir}.tasks`, writeBack, durability: { isDurable: true, copiesMin: 2, reserveBytes: 0 } }
 }
 
 type IndexKeys = 'taskDir' | 'writeBack' | 'tagReplication' | 'cluster' | 'duplicatePutStaggerMs' | 'isWriteThrough' | 'backends'

@@ -25,6 +25,7 @@ export class UploadBench {
       isPoisoned: true,
       pieceLengths: [{ minBlobBytes: 0, pieceBytes: 4 }, { minBlobBytes: 100, pieceBytes: 32 }],
       uploadTtlMs: Infinity,
+      reserveBytes: 0,
       isDurable: false,
       hashEngine: 'auto',
       ...options

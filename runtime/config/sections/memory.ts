@@ -1,4 +1,4 @@
-import { type Infer, bool, int, nested, section } from '../schema.js'
+import { type Infer, bool, int, nested, section, size } from '../schema.js'
 import { registry } from './registry.js'
 
 /** 16 GiB. */
@@ -10,6 +10,7 @@ const fields = {
   upload_slots: int({ as: 'uploadSlots', default: 128, min: 8, max: SLOTS_MAX, doc: 'Memory for uploads on their way in, in slots of 256 KiB (origin, proxy).' }),
   durable: bool({ as: 'isDurable', default: true, doc: 'A push is acknowledged only when it would survive a power loss: all of it is synced to the disk first (origin).' }),
   write_copies: int({ as: 'copiesMin', default: 2, min: 1, max: 64, doc: 'Origins that must have a pushed blob before it is acknowledged; all of its owners, if those are fewer (origin).' }),
+  disk_reserve: size({ as: 'reserveBytes', default: '64MB', min: 0, doc: 'So much of the disk stays free: an upload that would need it is refused at its start (origin).' }),
   registry: nested('registry', registry, 'What clients of the registry may do.')
 }
 
@@ -17,9 +18,9 @@ export const memory = section(fields, ({ swarmSlots, uploadSlots }) => ({ swarmS
 /** Size of the two slabs, in slots of 256 KiB. */
 export type MemoryConfig = Infer<typeof memory>
 
-export const memoryAndDurability = section(fields, ({ swarmSlots, uploadSlots, isDurable, copiesMin }) => ({
+export const memoryAndDurability = section(fields, ({ swarmSlots, uploadSlots, isDurable, copiesMin, reserveBytes }) => ({
   memory: { swarmSlots, uploadSlots },
-  durability: { isDurable, copiesMin }
+  durability: { isDurable, copiesMin, reserveBytes }
 }))
 /** What an acknowledged push means. */
 export type DurabilityConfig = Infer<typeof memoryAndDurability>['durability']

@@ -133,7 +133,7 @@ writeback: { retry_interval: 100ms }
   t.equal(origin.taskDir, '/var/cache/origin.db.tasks')
   const sync = { pauseMinMs: 500, pauseMaxMs: 30_000, retriesMax: 2 }
   t.same(origin.writeBack, { workers: 6, spacingMs: 10, pauseMinMs: 100, pauseMaxMs: 600_000, failuresMax: Infinity, sync })
-  t.same(origin.durability, { isDurable: true, copiesMin: 2 })
+  t.same(origin.durability, { isDurable: true, copiesMin: 2, reserveBytes: 64 * 2 ** 20 })
   t.equal(origin.hostname, 'host-a')
   t.equal(origin.peerIp, '10.1.2.3')
 })

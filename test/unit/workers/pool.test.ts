@@ -16,6 +16,7 @@ function optionsIn (root: string): UploadOptions {
     isPoisoned: true,
     pieceLengths: undefined,
     uploadTtlMs: Infinity,
+    reserveBytes: 0,
     isDurable: false,
     hashEngine: 'wasm'
   }

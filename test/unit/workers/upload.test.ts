@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
+import { mkdir, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { digestOf, EMPTY_DIGEST } from '../../../runtime/core/digest.js'
@@ -169,7 +169,7 @@ t.test('offsets that are no sizes', async t => {
   t.equal(bench.slab.leasedCount, 0)
 })
 
-t.test('a full disk fails the chunk with its own code and holds no slot', async t => {
+t.test('a full disk fails the chunk with its own code, holds no slot and leaves nothing behind', async t => {
   const bench = await UploadBench.create(t)
   const upload = await bench.start()
   const path = join(bench.options.uploadDir, upload, 'data')
@@ -177,8 +177,8 @@ t.test('a full disk fails the chunk with its own code and holds no slot', async 
   symlinkSync('/dev/full', path)
   await t.rejects(bench.append(upload, CONTENT, 0), { code: 'STORAGE_FULL', message: new RegExp(upload) })
   t.equal(bench.slab.leasedCount, 0)
-  t.equal(await bench.status(upload), 0)
-  t.equal(await bench.cancel(upload), true)
+  t.equal(await bench.status(upload), undefined, 'nobody can go on with it')
+  t.same(bench.uploadsOnDisk, [])
 })
 
 t.test('uploads that nobody goes on with are swept, and nothing else', async t => {
@@ -221,4 +221,15 @@ t.test('many uploads at once keep few descriptors', async t => {
   t.ok(descriptors < 300, `${descriptors} descriptors`)
   for (const [i, upload] of uploads.entries()) await bench.commit(upload, digestOf(`blob ${i}`))
   t.same(bench.uploadsOnDisk, [])
+})
+
+t.test('what does not fit is refused before it begins', async t => {
+  const { bavail, bsize } = await statfs(t.testdir({}))
+  const half = Math.floor(bavail * bsize / 2)
+  const bench = await UploadBench.create(t, { reserveBytes: Math.floor(half / 2) })
+  await t.rejects(bench.start(2 * half), { code: 'STORAGE_FULL', message: /does not fit/ })
+  const upload = await bench.start(half)
+  await t.rejects(bench.start(half), { code: 'STORAGE_FULL' }, 'the first one is expected to need its room')
+  await bench.cancel(upload)
+  await t.resolves(bench.start(half))
 })
