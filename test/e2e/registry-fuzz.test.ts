@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
-import fc from 'fast-check'
+import fc from '../support/fc.js'
 import t from 'tap'
 import { DOCKER_MANIFEST, DOCKER_MANIFEST_LIST, OCI_INDEX, OCI_MANIFEST } from '../../runtime/registry/manifest.js'
 import { digestOf, sha512Of } from '../../runtime/core/digest.js'

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import fc from 'fast-check'
+import fc from '../support/fc.js'
 import t from 'tap'
 import { crc32 } from 'node:zlib'
 import { digestFromHex, parseDigestHex } from '../../runtime/core/digest.js'

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import fc from '../support/fc.js'
 import t from 'tap'
 import { formatDuration, formatSize, parseDuration, parseSize } from '../../runtime/config/values.js'
 

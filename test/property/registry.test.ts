@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import fc from '../support/fc.js'
 import t from 'tap'
 import { parseRegistryPath } from '../../net/api/registry.js'
 import { digestOf, sha512Of } from '../../runtime/core/digest.js'

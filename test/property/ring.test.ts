@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import fc from 'fast-check'
+import fc from '../support/fc.js'
 import t from 'tap'
 import { parseDigest } from '../../runtime/core/digest.js'
 import { contestOf, orderByScore, rankOf } from '../../runtime/ring/rendezvous.js'

@@ -1,5 +1,5 @@
 import t from 'tap'
-import fc from 'fast-check'
+import fc from '../support/fc.js'
 import { digestOf } from '../../runtime/core/digest.js'
 import { readMetaInfo } from '../../runtime/store/sidecars.js'
 import { crc32Oracle } from '../../wasm/crc32.oracle.js'

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import fc from 'fast-check'
+import fc from '../support/fc.js'
 import t from 'tap'
 import { decodeFrame } from '../../net/wire/kraken/decode.js'
 import { encodeMessage } from '../../net/wire/kraken/encode.js'

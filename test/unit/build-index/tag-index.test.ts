@@ -1,5 +1,5 @@
 import t from 'tap'
-import fc from 'fast-check'
+import fc from '../../support/fc.js'
 import { TagIndex } from '../../../runtime/build-index/tag-index.js'
 
 const NAMES = ['team/app:v1', 'team/app:v2', 'team/app-two:v1', 'team/app/sub:v1', 'team0/x:v1', 'team:solo', 'other:1', 'no-colon', 'host:5000/app:1']

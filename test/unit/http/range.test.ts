@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import fc from '../../support/fc.js'
 import t from 'tap'
 import { formatChunkRange, parseChunkRange, parseInclusiveRange, parseRange, rangeReply } from '../../../net/http/range.js'
 import { isAppError, messageOf } from '../../../runtime/core/errors.js'

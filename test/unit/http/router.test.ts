@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import fc from '../../support/fc.js'
 import t, { type Test } from 'tap'
 import { agentApi } from '../../../net/api/agent.js'
 import { buildIndexApi } from '../../../net/api/build-index.js'

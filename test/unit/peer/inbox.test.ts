@@ -1,5 +1,5 @@
 import t from 'tap'
-import fc from 'fast-check'
+import fc from '../../support/fc.js'
 import { Inbox } from '../../../net/peer/inbox.js'
 import { decodeFrame } from '../../../net/wire/kraken/decode.js'
 import { encodeMessage } from '../../../net/wire/kraken/encode.js'

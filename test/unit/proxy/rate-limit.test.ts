@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import fc from '../../support/fc.js'
 import t from 'tap'
 import { type Millis } from '../../../runtime/core/clock.js'
 import { RateLimit } from '../../../runtime/proxy/rate-limit.js'

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import fc from 'fast-check'
+import fc from '../../support/fc.js'
 import { digestOf, hexOf } from '../../../runtime/core/digest.js'
 import { MetaInfo } from '../../../runtime/core/metainfo.js'
 import {

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import fc from '../../support/fc.js'
 import t from 'tap'
 import { Bitfield } from '../../../runtime/core/bitfield.js'
 import { Lengths, type PieceIndex } from '../../../runtime/core/lengths.js'

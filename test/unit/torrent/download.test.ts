@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import fc from '../../support/fc.js'
 import t from 'tap'
 import { type Bitfield } from '../../../runtime/core/bitfield.js'
 import { type Millis } from '../../../runtime/core/clock.js'

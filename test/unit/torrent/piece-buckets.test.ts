@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import fc from '../../support/fc.js'
 import t from 'tap'
 import { Lengths, type PieceIndex } from '../../../runtime/core/lengths.js'
 import { seededPrng } from '../../../runtime/core/prng.js'

@@ -1,5 +1,5 @@
 import t from 'tap'
-import fc from 'fast-check'
+import fc from '../../support/fc.js'
 import { isAppError, messageOf } from '../../../runtime/core/errors.js'
 import { makePeerId } from '../../../runtime/core/peer-id.js'
 import { announcedPeer, announceReply, decodeAnnounce } from '../../../runtime/tracker/announce.js'

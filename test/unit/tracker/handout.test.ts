@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import fc from '../../support/fc.js'
 import t from 'tap'
 import { type PeerInfo } from '../../../runtime/core/peer.js'
 import { seededPrng } from '../../../runtime/core/prng.js'

@@ -1,5 +1,5 @@
 import t from 'tap'
-import fc from 'fast-check'
+import fc from '../../support/fc.js'
 import { type Millis } from '../../../runtime/core/clock.js'
 import { parseInfoHash, type InfoHash } from '../../../runtime/core/infohash.js'
 import { type PeerInfo } from '../../../runtime/core/peer.js'

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import t from 'tap'
-import fc from 'fast-check'
+import fc from '../../support/fc.js'
 import { loadCrc32 } from '../../../wasm/crc32.js'
 import { crc32Oracle } from '../../../wasm/crc32.oracle.js'
 import { loadSha256 } from '../../../wasm/sha256.js'
