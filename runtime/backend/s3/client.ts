@@ -17,6 +17,9 @@ const UPLOADS_MAX = 16
 const CONNECT_MS = 10_000
 const IDLE_MS = 60_000
 
+/** What goes wrong is an error that the caller gets; the library would print it to the console as well. */
+const SILENT = { trace: () => {}, debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
+
 type Sdk = typeof S3Sdk
 interface Connection { readonly sdk: Sdk, readonly aws: S3Sdk.S3Client }
 interface Part { readonly PartNumber: number, readonly ETag: string | undefined }
@@ -160,6 +163,8 @@ export class S3Client implements BackendClient {
   }
 
   async #load (): Promise<Connection> {
+    // It speaks of versions to come; ours is pinned.
+    process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true'
     const sdk = await import('@aws-sdk/client-s3')
     const { region, endpoint, isPlain, isPathStyle, uploadConcurrency } = this.config
     const maxSockets = uploadConcurrency * UPLOADS_MAX
@@ -174,6 +179,7 @@ export class S3Client implements BackendClient {
       requestChecksumCalculation: 'WHEN_REQUIRED',
       responseChecksumValidation: 'WHEN_REQUIRED',
       maxAttempts: TRIES_MAX,
+      logger: SILENT,
       requestHandler: { connectionTimeout: CONNECT_MS, socketTimeout: IDLE_MS, httpAgent: { maxSockets }, httpsAgent: { maxSockets } }
     })
     return { sdk, aws }
