@@ -13,6 +13,7 @@ import { median, percentile, type Row } from './support/table.js'
 import { resetPeak, usageOf } from './support/usage.js'
 
 const MIB = 1024 * 1024
+const HTTP_READER = fileURLToPath(new URL('./support/http-reader.js', import.meta.url))
 const RAW_COPY = fileURLToPath(new URL('./baselines/raw-copy.js', import.meta.url))
 
 interface Setting { readonly blobBytes: number, readonly rounds: number }
@@ -33,16 +34,18 @@ export async function transfer (isSmoke: boolean): Promise<Row[]> {
   const system = await startSystem({
     dataDir: path.join(folder, 'data'), origins: 1, agents: 4, portOffset: 0, isOnFreePorts: true, onEvent: () => {}
   })
+  const readers = system.plan.agents.map(({ serverPort }) => new HttpReader(serverPort))
   try {
-    return await measure(system, raw, blob, setting)
+    return await measure(system, readers, raw, blob, setting)
   } finally {
+    for (const reader of readers) reader.stop()
     await system.stop()
     raw.stop()
     fs.rmSync(folder, { recursive: true, force: true })
   }
 }
 
-async function measure (system: System, raw: RawCopy, blob: Blob, { rounds, blobBytes }: Setting): Promise<Row[]> {
+async function measure (system: System, readers: readonly HttpReader[], raw: RawCopy, blob: Blob, { rounds, blobBytes }: Setting): Promise<Row[]> {
   const runs: Record<'raw' | 'disk' | 'one' | 'four' | 'push', Run[]> = { raw: [], disk: [], one: [], four: [], push: [] }
   const healthMs: number[] = []
   const agents = system.plan.agents.map((_, i) => pidOf(system, `agent-${i + 1}`))
@@ -58,11 +61,11 @@ async function measure (system: System, raw: RawCopy, blob: Blob, { rounds, blob
     await forget(system, blob.digest, [0])
     resetPeak(agents[0] ?? 0)
     const watch = watchHealth(system.plan.agents[0]?.serverPort ?? 0)
-    keep('one', await timed([origin, ...agents.slice(0, 1)], blobBytes, async () => await read(system, 0, blob.digest)))
+    keep('one', await timed([origin, ...agents.slice(0, 1)], blobBytes, async () => { await readers[0]?.read(blob) }))
     const answered = await watch.stop()
     if (!isWarmUp) healthMs.push(...answered)
     await forget(system, blob.digest, [0])
-    keep('four', await timed([origin, ...agents], 4 * blobBytes, async () => { await Promise.all([0, 1, 2, 3].map(async i => await read(system, i, blob.digest))) }))
+    keep('four', await timed([origin, ...agents], 4 * blobBytes, async () => { await Promise.all(readers.map(async reader => { await reader.read(blob) })) }))
   }
   const size = `${Math.round(blobBytes / MIB)} MiB`
   const rssPeakMB = (usageOf(agents.slice(0, 1))?.rssPeakBytes ?? 0) / 1e6
@@ -139,6 +142,22 @@ class RawCopy {
   }
 }
 
+/** A process that reads blobs of one agent and does nothing with them. */
+class HttpReader {
+  readonly #child = spawn(process.execPath, [HTTP_READER], { stdio: ['pipe', 'pipe', 'inherit'] })
+  readonly #lines = linesOf(this.#child)
+
+  constructor (readonly port: number) {}
+
+  async read ({ digest, sizeBytes }: Blob): Promise<void> {
+    this.#child.stdin.write(`${this.port} ${pathOf(digest)}\n`)
+    const { value } = await this.#lines.next() as { value: string }
+    if (value !== `200 ${sizeBytes}`) throw new Error(`the agent on port ${this.port} answered with status and bytes ${value}`)
+  }
+
+  stop (): void { this.#child.kill() }
+}
+
 function linesOf (child: ChildProcess): AsyncIterableIterator<string> {
   if (child.stdout === null) throw new Error('the child has no output')
   return readline.createInterface({ input: child.stdout })[Symbol.asyncIterator]()
@@ -156,11 +175,6 @@ async function push (system: System, blob: Blob): Promise<void> {
   const patched = await call({ port, method: 'PATCH', path: started.location, body: blob.file, headers: { 'content-type': 'application/octet-stream' } })
   const done = await call({ port, method: 'PUT', path: `${patched.location}${patched.location.includes('?') ? '&' : '?'}digest=${blob.digest}` })
   if (done.status !== 201) throw new Error(`the push ended with ${done.status}`)
-}
-
-async function read (system: System, agent: number, digest: Digest): Promise<void> {
-  const { status } = await call({ port: serverPortOf(system, agent), method: 'GET', path: pathOf(digest) })
-  if (status !== 200) throw new Error(`agent ${agent + 1} answered ${status}`)
 }
 
 /** Makes an agent fetch all of a blob while next to nothing of it is read. */
