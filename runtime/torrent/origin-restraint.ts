@@ -13,13 +13,13 @@ type State =
   | { readonly type: 'held', readonly until: Millis, readonly patience: Millis }
 
 /** How long origins may be asked for anything before they are spared again. */
-const FREE_MS = 1_000
+const FREE_MS = 500
 /** ... which doubles with each vain attempt to spare them. */
 const FREE_MS_MAX = 16_000
 /** After this long the speed with the origins' help is measured again. */
 const HELD_MS_MAX = 10_000
 /** The agents are enough if they deliver at this part of the speed that was reached with the origins' help. */
-const ENOUGH = 0.8
+const ENOUGH = 0.3
 /** How long nothing may come from the agents: a pause, and the time that a piece takes at this rate ... */
 const PATIENCE_MS = 100
 const PATIENCE_BYTES_PER_MS = 20_000
@@ -33,8 +33,8 @@ const WEIGHT = 0.2
 
 /**
  * Whether origins may be asked for pieces that other agents have, or are expected to fetch. Sparing the origins must not
- * slow a download down, and what the network can do is not known, so it is tried: as long as the agents alone deliver
- * nearly as fast as agents and origins together did, the origins are left in peace.
+ * slow a download down by much, and what the network can do is not known, so it is tried: as long as the agents alone deliver
+ * a fair part of what agents and origins together did, the origins are left in peace.
  */
 export class OriginRestraint {
   #state: State = { type: 'free', until: -Infinity as Millis }
