@@ -18,8 +18,11 @@ const FREE_MS = 500
 const FREE_MS_MAX = 16_000
 /** After this long the speed with the origins' help is measured again. */
 const HELD_MS_MAX = 10_000
-/** The agents are enough if they deliver at this part of the speed that was reached with the origins' help. */
-const ENOUGH = 0.3
+/**
+ * The agents are enough if they deliver at this part of the speed that was reached with the origins' help. An agent that
+ * receives at full speed itself has little time to serve, so this is far from one.
+ */
+const ENOUGH = 0.15
 /** How long nothing may come from the agents: a pause, and the time that a piece takes at this rate ... */
 const PATIENCE_MS = 100
 const PATIENCE_BYTES_PER_MS = 20_000
@@ -27,14 +30,14 @@ const PATIENCE_BYTES_PER_MS = 20_000
  * ... and at least that of so many pieces while the origins helped. What an agent passes on was asked for, checked and
  * announced there first; where pieces take long, on hosts with much else to do, all of that does.
  */
-const PATIENCE_GAPS = 8
+const PATIENCE_GAPS = 16
 /** Weight of the latest piece in the mean time between pieces. */
 const WEIGHT = 0.2
 
 /**
  * Whether origins may be asked for pieces that other agents have, or are expected to fetch. Sparing the origins must not
  * slow a download down by much, and what the network can do is not known, so it is tried: as long as the agents alone deliver
- * a fair part of what agents and origins together did, the origins are left in peace.
+ * some part of what agents and origins together did, the origins are left in peace.
  */
 export class OriginRestraint {
   #state: State = { type: 'free', until: -Infinity as Millis }
