@@ -1,3 +1,5 @@
+import { tmpdir } from 'node:os'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { type Test } from 'tap'
@@ -29,9 +31,12 @@ export interface TestOrigin {
 export async function startOrigins (t: Test, count: number, overrides: Partial<OriginConfig> = {}): Promise<TestOrigin[]> {
   const ports = await freePorts(count)
   const members = ports.map(port => `127.0.0.1:${port}`)
-  const root = t.testdir({})
+  const root = await mkdtemp(join(tmpdir(), 'shoal-origins-'))
   const origins = ports.map((port, i) => testOrigin({ ...configOf(join(root, `origin${i}`), port, members), ...overrides }))
-  t.teardown(async () => { await Promise.all(origins.map(async origin => { await origin.stop() })) })
+  t.teardown(async () => {
+    await Promise.all(origins.map(async origin => { await origin.stop() }))
+    await rm(root, { recursive: true, force: true, maxRetries: 5 })
+  })
   await Promise.all(origins.map(async origin => { await origin.start() }))
   for (const origin of origins) await until(async () => (await ownersAt(origin)).length === count)
   return origins
