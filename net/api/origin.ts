@@ -9,6 +9,7 @@ export const originApi = {
   patchUpload: route('PATCH', '/namespace/{namespace}/blobs/{digest}/uploads/{uid}'),
   commitUpload: route('PUT', '/namespace/{namespace}/blobs/{digest}/uploads/{uid}'),
   download: route('GET', '/namespace/{namespace}/blobs/{digest}'),
+  replicateToRemote: route('POST', '/namespace/{namespace}/blobs/{digest}/remote/{remote}'),
   prefetch: route('POST', '/namespace/{namespace}/blobs/{digest}/prefetch'),
   forceCleanup: route('POST', '/forcecleanup'),
   forceCleanupToTarget: route('POST', '/forcecleanup/v2'),

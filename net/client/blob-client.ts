@@ -6,12 +6,13 @@ import { AppError, isAppError, messageOf } from '../../runtime/core/errors.js'
 import { type PeerContext } from '../../runtime/core/peer.js'
 import { type Prng, seededPrng, shuffle } from '../../runtime/core/prng.js'
 import { type Logger } from '../../runtime/observe/log.js'
-import { isRetryable } from './answers.js'
+import { answeredStatus, isRetryable } from './answers.js'
 import { downloadBlob } from './blob-download.js'
 import { type BlobClient, type BlobContent, type BlobStream, type CallOptions, type MetaInfoAnswer } from './clients.js'
 import { type Hosts } from './hosts.js'
 import { type Http } from './http.js'
 import { HttpOriginClient } from './origin-client.js'
+import { poll, type Polled } from './polling.js'
 import { type Sleep, systemSleep, type Upstream, watchActively } from './upstream.js'
 
 export interface BlobClientOptions {
@@ -161,6 +162,26 @@ class ClusterBlobClient implements BlobClient {
     throw allFailed(`the prefetch of ${digest}`, failures)
   }
 
+  async replicateToRemote (namespace: string, digest: Digest, remote: string, options: CallOptions = {}): Promise<void> {
+    const polling = { signal: options.signal, sleep: this.#sleep, clock: this.#clock, prng: this.#prng }
+    const failures: unknown[] = []
+    for (const owner of await this.#owners(digest, options)) {
+      try {
+        return await poll(async (): Promise<Polled<void>> => {
+          const isDone = await owner.replicateToRemote(namespace, digest, remote, options)
+          return isDone ? { value: undefined } : { pending: new AppError('TIMED_OUT', `${owner.address} is still copying ${digest} to ${remote}`) }
+        }, polling)
+      } catch (error) {
+        // What an owner refuses the others refuse as well, or do not know: only they may have lost it.
+        if (isAppError(error, 'CANCELLED') || (isClientError(error) && !isAppError(error, 'BLOB_UNKNOWN'))) throw error
+        failures.push(error)
+      }
+    }
+    const unknown = failures.find(failure => isAppError(failure, 'BLOB_UNKNOWN'))
+    if (unknown !== undefined && failures.every(failure => isAppError(failure, 'BLOB_UNKNOWN'))) throw unknown
+    throw allFailed(`the copy of ${digest} to ${remote}`, failures)
+  }
+
   async owners (digest: Digest, options?: CallOptions): Promise<PeerContext[]> {
     const owners = await this.#owners(digest, options)
     const answers = await Promise.allSettled(owners.map(async owner => await owner.peerContext(options)))
@@ -209,6 +230,12 @@ class ClusterBlobClient implements BlobClient {
     return this.#http.wellFirst(addresses).map((address, i) =>
       new HttpOriginClient(address, this.#http, this.#sleep, more || i < addresses.length - 1))
   }
+}
+
+/** The caller's fault, by the status of the answer. */
+function isClientError (error: unknown): boolean {
+  const status = answeredStatus(error) ?? 0
+  return status >= 400 && status < 500
 }
 
 /** One error for many; if somebody cancelled, that is what happened. */

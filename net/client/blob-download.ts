@@ -7,13 +7,9 @@ import { answeredStatus } from './answers.js'
 import { type BlobStream } from './clients.js'
 import { type HttpStream } from './http.js'
 import { type HttpOriginClient } from './origin-client.js'
+import { poll, type Polled } from './polling.js'
 import { pause, type Sleep } from './upstream.js'
 
-/**
- * Polling of an owner that is still fetching the blob. Kraken begins at 1 s; most fetches are of small blobs and done much
- * earlier.
- */
-const POLL = { firstMs: 200, factor: 1.3, lastMs: 5_000, jitter: 0.05, totalMs: 15 * 60_000 }
 /** Breaks in a row, with less than this much in between, after which a download is given up. */
 const BREAKS_MAX = 5
 const PROGRESS_BYTES = 64 * 1024
@@ -114,16 +110,15 @@ async function openPart (request: DownloadRequest, owners: readonly HttpOriginCl
 }
 
 async function openAt (request: DownloadRequest, owner: HttpOriginClient, start: number, end: number | undefined): Promise<Part> {
-  const { namespace, digest, signal, sleep, clock, prng } = request
+  const { namespace, digest, signal } = request
   const range = start === 0 && end === undefined ? undefined : `bytes=${start}-${end === undefined ? '' : end - 1}`
-  const giveUpAt = clock.now() + POLL.totalMs
-  for (let delayMs = POLL.firstMs; ; delayMs = Math.min(delayMs * POLL.factor, POLL.lastMs)) {
+  return await poll(async (): Promise<Polled<Part>> => {
     const stream = await owner.openBlob(namespace, digest, range, { signal })
-    if (stream.status === 200 || stream.status === 206) return await partOf(request, owner, stream, start)
+    if (stream.status === 200 || stream.status === 206) return { value: await partOf(request, owner, stream, start) }
     const refusal = await owner.refusalOf(digest, stream)
-    if (stream.status !== 202 || clock.now() >= giveUpAt) throw refusal
-    await pause(sleep, delayMs * (1 + POLL.jitter * (2 * prng.next() - 1)), signal)
-  }
+    if (stream.status !== 202) throw refusal
+    return { pending: refusal }
+  }, request)
 }
 
 async function partOf (request: DownloadRequest, owner: HttpOriginClient, stream: HttpStream, start: number): Promise<Part> {

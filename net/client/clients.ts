@@ -38,6 +38,8 @@ export interface BlobClient {
   metaInfo (namespace: string, digest: Digest, options?: CallOptions): Promise<MetaInfoAnswer>
   /** Resolves when an owner has the blob or has begun to fetch it. @throws BLOB_UNKNOWN */
   prefetch (namespace: string, digest: Digest, options?: CallOptions): Promise<void>
+  /** Has an owner copy the blob to the origins of another cluster, and resolves when they have it. @throws BLOB_UNKNOWN */
+  replicateToRemote (namespace: string, digest: Digest, remote: string, options?: CallOptions): Promise<void>
   /** Peer contexts of the owners that answer. */
   owners (digest: Digest, options?: CallOptions): Promise<PeerContext[]>
   checkReadiness (options?: CallOptions): Promise<void>

@@ -1,4 +1,5 @@
 import { lookup } from 'node:dns/promises'
+import { isIPv4 } from 'node:net'
 import { type HostsConfig } from '../../runtime/config/types.js'
 import { type Clock, type Millis, systemClock } from '../../runtime/core/clock.js'
 import { AppError, messageOf } from '../../runtime/core/errors.js'
@@ -29,6 +30,19 @@ export function resolveHosts (config: HostsConfig, options: HostsOptions = {}): 
   }
   const resolution = new Resolution(dns, config.ttlMs, options)
   return async () => await resolution.current()
+}
+
+/**
+ * Where an address given by somebody else leads: to one host, or to all that have its name.
+ * @throws AppError PARAMETER_INVALID
+ */
+export function hostsAt (address: string): HostsConfig {
+  const [, name = '', port = ''] = /^([^\s:/?#@]+|\[[0-9A-Fa-f:.]+\]):(\d{1,5})$/.exec(address) ?? []
+  if (name === '' || Number(port) < 1 || Number(port) > 65_535 || address.length > 300) {
+    throw new AppError('PARAMETER_INVALID', `"${address.slice(0, 300)}" is no address: expected host:port`)
+  }
+  const isFixed = name.startsWith('[') || isIPv4(name)
+  return { static: isFixed ? [address] : [], dns: isFixed ? undefined : address, ttlMs: 5_000 }
 }
 
 class Resolution {

@@ -15,6 +15,7 @@ const SHORT_MS = 5_000
 const LOOKUP_MS = 15_000
 const DELETE_MS = 60_000
 const PREFETCH_MS = 60_000
+const REPLICATE_MS = 60_000
 /** About eight million pieces. */
 export const METAINFO_BYTES_MAX = 64 * 1024 * 1024
 /** More owners than any ring has replicas. */
@@ -104,6 +105,15 @@ export class HttpOriginClient implements OriginClient {
     const path = pathOf(originApi.prefetch, { namespace, digest })
     const answer = await this.http.call({ method: 'POST', address: this.address, path, timeoutMs: PREFETCH_MS, signal: options.signal, isReplaceable: this.isReplaceable })
     if (answer.status !== 200 && answer.status !== 202) throw refusal(this.#what('prefetch', digest), answer)
+  }
+
+  /** One request; false while the copy is under way. @throws AppError by the status of the answer */
+  async replicateToRemote (namespace: string, digest: Digest, remote: string, options: CallOptions = {}): Promise<boolean> {
+    const path = pathOf(originApi.replicateToRemote, { namespace, digest, remote })
+    const answer = await this.http.call({ method: 'POST', address: this.address, path, timeoutMs: REPLICATE_MS, signal: options.signal, isReplaceable: this.isReplaceable })
+    if (answer.status === 202) return false
+    must200(this.#what(`copy to ${remote}`, digest), answer)
+    return true
   }
 
   async fetchFromBackend (namespace: string, digest: Digest, options: CallOptions = {}): Promise<'present' | 'pending' | 'unknown'> {

@@ -22,6 +22,7 @@ import { type ContentDigest, type Digest, isDigest } from '../core/digest.js'
 import { SimpleStore } from '../store/simple.js'
 import { Dependencies } from './dependencies.js'
 import { Neighbours } from './neighbours.js'
+import { Remotes } from './remotes.js'
 import { addRecordRoutes } from './record-routes.js'
 import { RecordStore } from './records.js'
 import { BODY_BYTES_MAX, buildIndexRouter } from './server.js'
@@ -69,9 +70,26 @@ export async function startBuildIndex (
       log
     })
     backend.start()
-    const service = new TagService({
+    const dependencies = new Dependencies({ origins, tagTypes: config.tagTypes, sleep, storedAs: name => storedAs(records, name) })
+    const remotes = new Remotes({
+      rules: config.remotes,
+      policy: config.tagReplication,
+      auditIntervalMs: config.auditIntervalMs,
+      find: async (tag, signal) => await service.find(tag, signal),
+      names: async () => (await service.page('', { limit: Infinity })).names,
+      share: async (tag, digest, needed) => { await neighbours.share(tag, digest, needed, config.duplicateReplicateStaggerMs) },
+      dependencies,
+      origins,
+      http,
+      queue,
+      clock,
+      sleep: systemSleep,
+      log
+    })
+    const service: TagService = new TagService({
       tags,
-      dependencies: new Dependencies({ origins, tagTypes: config.tagTypes, sleep, storedAs: name => storedAs(records, name) }),
+      dependencies,
+      remotes,
       origins,
       originAddress: stableAddress(config.origin.hosts),
       neighbours,
@@ -80,12 +98,14 @@ export async function startBuildIndex (
       checkBackends: async signal => { await backends.checkReadiness({ signal }) },
       clock
     })
+    remotes.start()
     const tasks = new TaskGroup(log)
     undos.add('tasks', async () => { await tasks.close() })
     const onFailure = (error: unknown, event: string): void => { log.warn({ reason: messageOf(error) }, event) }
     const router = addRecordRoutes(withTasks(buildIndexRouter(service, log), queue), records)
     const server = await listen(router.handle, { port: config.port, bodyBytesMax: BODY_BYTES_MAX, onFailure })
     undos.add('server', async () => { await server.close() })
+    tasks.run('audit of remotes', async signal => { await remotes.audit(signal) })
     tasks.run('learn tags', async signal => {
       const count = await neighbours.learn(tag => tags.has(tag), async (tag, version) => { await tags.advance(tag, version) }, signal)
       if (count > 0) log.info({ count }, 'tags learnt from neighbours')

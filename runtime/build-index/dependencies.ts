@@ -19,6 +19,8 @@ export interface Dependency {
   readonly digest: Digest
   /** Its absence is by design: no manifest needs it in the cluster. */
   readonly isOptional: boolean
+  /** 0 for a blob that refers to nothing; a manifest is one above the highest of what it refers to. */
+  readonly height: number
 }
 
 export interface DependenciesOptions {
@@ -34,7 +36,7 @@ export class Dependencies {
   constructor (readonly options: DependenciesOptions) {}
 
   /**
-   * Everything that the tag needs, each blob once, its own digest last. For `docker` tags that is the whole graph of
+   * Everything that the tag needs, each blob once, what is referred to before what refers to it, its own digest last. For `docker` tags that is the whole graph of
    * manifests, through indexes within indexes, with their configs and layers.
    * @throws AppError with texts that clients of the reference know; MANIFEST_INVALID beyond a limit
    */
@@ -43,11 +45,10 @@ export class Dependencies {
     if (type === undefined) {
       throw new AppError('TAG_INVALID', `resolve dependencies: no tag type matches tag ${tag}; add one to tag_types`)
     }
-    const own: Dependency = { digest, isOptional: false }
-    if (type === 'default') return [own]
+    if (type === 'default') return [{ digest, isOptional: false, height: 0 }]
     const graph = new Graph(digest, name => isDigest(name) ? name : this.options.storedAs?.(name))
     await this.#walk(tag, graph, signal)
-    return [...graph.dependencies(), own]
+    return graph.dependencies()
   }
 
   /** Asks the origins for every blob. @throws AppError MANIFEST_BLOB_UNKNOWN if one is missing */
@@ -65,7 +66,7 @@ export class Dependencies {
       if (depth > DEPTH_MAX) throw tooLarge(`more than ${DEPTH_MAX} levels of indexes`)
       await forEachLimited(level, REQUESTS_MAX, async digest => {
         const bytes = await attempt('resolve dependencies: download manifest: ', async () => this.#download(tag, digest, signal))
-        graph.add(await attempt('resolve dependencies: download manifest: parse manifest: peek ', async () => parseManifest(bytes)))
+        graph.add(digest, await attempt('resolve dependencies: download manifest: parse manifest: peek ', async () => parseManifest(bytes)))
       })
     }
   }
@@ -98,12 +99,13 @@ export class Dependencies {
 /** The manifests and blobs found so far. What was seen once is not read again, so that cycles end. */
 class Graph {
   readonly #isOptional = new Map<Digest, boolean>()
-  readonly #manifests = new Set<Digest>()
+  /** What each manifest refers to, once it is read. */
+  readonly #manifests = new Map<Digest, Digest[]>()
   #unread: Digest[]
 
   constructor (readonly root: Digest, readonly storedAs: (name: ContentDigest) => Digest | undefined) {
     this.#unread = [root]
-    this.#manifests.add(root)
+    this.#manifests.set(root, [])
   }
 
   /** Manifests that nobody has read yet; each is given out once. */
@@ -113,7 +115,9 @@ class Graph {
     return unread
   }
 
-  add ({ references }: Manifest): void {
+  add (manifest: Digest, { references }: Manifest): void {
+    const children: Digest[] = []
+    this.#manifests.set(manifest, children)
     for (const reference of references) {
       const { isOptional } = reference
       const digest = this.storedAs(reference.digest)
@@ -121,17 +125,32 @@ class Graph {
         if (isOptional) continue
         throw new AppError('MANIFEST_BLOB_UNKNOWN', `cannot upload tag, missing dependency ${reference.digest}`)
       }
+      children.push(digest)
       this.#isOptional.set(digest, isOptional && this.#isOptional.get(digest) !== false)
       if (isManifest(reference) && !this.#manifests.has(digest)) {
-        this.#manifests.add(digest)
+        this.#manifests.set(digest, [])
         this.#unread.push(digest)
       }
     }
     if (this.#isOptional.size > DEPENDENCIES_MAX) throw tooLarge(`more than ${DEPENDENCIES_MAX} blobs`)
   }
 
-  * dependencies (): Generator<Dependency> {
-    for (const [digest, isOptional] of this.#isOptional) if (digest !== this.root) yield { digest, isOptional }
+  /** Lowest first. The walk had a limit of levels, so the recursion has it as well. */
+  dependencies (): Dependency[] {
+    const heights = new Map<Digest, number>()
+    const heightOf = (digest: Digest): number => {
+      const known = heights.get(digest)
+      if (known !== undefined) return known
+      const children = this.#manifests.get(digest)
+      // Only a false record of what a digest stands for can make a circle; it ends here.
+      heights.set(digest, 0)
+      const height = children === undefined ? 0 : 1 + Math.max(0, ...children.map(heightOf))
+      heights.set(digest, height)
+      return height
+    }
+    const all = [...this.#isOptional].filter(([digest]) => digest !== this.root)
+      .map(([digest, isOptional]) => ({ digest, isOptional, height: heightOf(digest) }))
+    return [...all.sort((a, b) => a.height - b.height), { digest: this.root, isOptional: false, height: heightOf(this.root) }]
   }
 }
 

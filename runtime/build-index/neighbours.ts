@@ -5,6 +5,7 @@ import { must200 } from '../../net/client/answers.js'
 import { createTagClient } from '../../net/client/tag-client.js'
 import { type UpstreamConfig } from '../config/types.js'
 import { type Clock } from '../core/clock.js'
+import { type Digest } from '../core/digest.js'
 import { AppError, isAppError, messageOf } from '../core/errors.js'
 import { field } from '../core/json.js'
 import { forEachLimited } from '../core/limited.js'
@@ -102,6 +103,28 @@ export class Neighbours {
   }
 
   /**
+   * Asks those that are well to see later to the copies of a tag in other clusters, in case we do not come to it. Best
+   * effort: we have it on record ourselves.
+   */
+  async share (tag: string, digest: Digest, dependencies: readonly Digest[], staggerMs: number): Promise<void> {
+    await Promise.all((await this.#wellOnes()).map(async (address, i) => {
+      try {
+        const answer = await this.options.http.call({
+          method: 'POST',
+          address,
+          path: pathOf(buildIndexApi.replicateDuplicate, { tag, digest }),
+          body: `{"dependencies":${JSON.stringify(dependencies)},"delay":${BigInt(Math.round((i + 1) * staggerMs)) * 1_000_000n}}`,
+          timeoutMs: ANSWER_MS,
+          isReplaceable: true
+        })
+        must200(`replication of tag ${tag} at ${address}`, answer)
+      } catch (error) {
+        this.options.log.warn({ address, tag, reason: messageOf(error) }, 'replication not shared with a neighbour')
+      }
+    }))
+  }
+
+  /**
    * Learns of the tags that all of them know and we do not, as after a disk was lost. What changed while we were away they
    * tell us by themselves, and every read asks them.
    */
@@ -187,6 +210,7 @@ export class Neighbours {
   }
 }
 
-function only (address: string): UpstreamConfig {
+/** An upstream of one host, which is always asked. */
+export function only (address: string): UpstreamConfig {
   return { hosts: { static: [address], dns: undefined, ttlMs: 1 }, health: { failsMax: 1, passesMin: 1, timeoutMs: 1, intervalMs: 1 } }
 }

@@ -12,17 +12,29 @@ import { nextQuery, parseListQuery } from './list-query.js'
 import { checkTag } from './tag-name.js'
 import { type Page, type PageQuery } from './tag-index.js'
 
-/** A duplicate put says when to write back; nothing else has a body. */
-export const BODY_BYTES_MAX = 64 * 1024
+/** A duplicate replication may name every blob of an image, as Kraken's does. */
+export const BODY_BYTES_MAX = 2 * 1024 * 1024
+/** A duplicate put says when to write back. */
+const PUT_BODY_BYTES_MAX = 64 * 1024
+const DELAY_MAX_MS = 31 * 86_400_000
+
+export interface PutOptions {
+  /** Has the tag copied to other clusters. */
+  readonly isReplicated?: boolean
+  /** Since when it points there, if another cluster says so. */
+  readonly version?: TagVersion | undefined
+}
 
 /** What the routes call. */
 export interface BuildIndexService {
   /** Checks that the tag is complete, then points it at `digest`. */
-  put (tag: string, digest: Digest, signal: AbortSignal): Promise<void>
+  put (tag: string, digest: Digest, signal: AbortSignal, options?: PutOptions): Promise<void>
   /** Points the tag at `digest` because another build-index, which has checked it, says so; it may say since when. */
   putDuplicate (tag: string, digest: Digest, version: TagVersion | undefined, delayMs: number): Promise<void>
-  /** Sees to it that the tag is where else it has to be; false if there is no such tag. */
+  /** Has the tag copied to the clusters that are to have it; false if there is no such tag. */
   replicate (tag: string, signal: AbortSignal): Promise<boolean>
+  /** The same later, because another build-index has begun with it and may not come to its end. */
+  replicateDuplicate (tag: string, delayMs: number): Promise<void>
   get (tag: string, signal: AbortSignal): Promise<Digest | undefined>
   /** By our own records alone. */
   version (tag: string): Promise<TagVersion | undefined>
@@ -71,23 +83,22 @@ async function readiness (service: BuildIndexService, { signal }: HttpRequest): 
   }
 }
 
-async function putTag ({ service, log }: Site, { signal }: HttpRequest, params: TagParams, query: URLSearchParams): Promise<Reply> {
+async function putTag ({ service, log }: Site, request: HttpRequest, params: TagParams, query: URLSearchParams): Promise<Reply> {
   const { tag, digest } = targetOf(params)
   return orFailure(log.child({ tag }), '', async () => {
-    checkBoolean('replicate', query.get('replicate') ?? 'false')
-    await service.put(tag, digest, signal)
+    const isReplicated = booleanOf('replicate', query.get('replicate') ?? 'false')
+    await service.put(tag, digest, request.signal, { isReplicated, version: parseVersion(request.header(TAG_VERSION_HEADER) ?? '') })
     return ok()
   })
 }
 
 async function putDuplicate ({ service, log }: Site, request: HttpRequest, params: TagParams): Promise<Reply> {
   const { tag, digest } = targetOf(params)
-  const bytes = await request.body.bytes(BODY_BYTES_MAX)
+  const bytes = await request.body.bytes(PUT_BODY_BYTES_MAX)
   return orFailure(log.child({ tag }), '', async () => {
     const message = parseFirstJson(Buffer.from(bytes).toString(), 'decode body')
     if (!isRecord(message) && message !== null) throw new AppError('BODY_INVALID', 'decode body: expected an object such as {"delay":0}')
-    const delay = field(message, 'delay')
-    const delayMs = typeof delay === 'number' && delay > 0 ? delay / 1e6 : 0
+    const delayMs = delayIn(message)
     await service.putDuplicate(tag, digest, parseVersion(request.header(TAG_VERSION_HEADER) ?? ''), delayMs)
     return ok()
   })
@@ -98,13 +109,15 @@ async function replicate ({ service, log }: Site, { signal }: HttpRequest, tag: 
   return orFailure(log.child({ tag }), '', async () => await service.replicate(tag, signal) ? ok() : { status: 404 })
 }
 
-/** Another build-index asks to replicate later what it has asked its own remotes for. Here no tag has remotes (7.2). */
-async function replicateDuplicate ({ log }: Site, { body }: HttpRequest, params: TagParams): Promise<Reply> {
+/** Another build-index asks to see later to what it has begun itself (7.2). */
+async function replicateDuplicate ({ service, log }: Site, { body }: HttpRequest, params: TagParams): Promise<Reply> {
   const tag = checkTag(params.tag)
   const bytes = await body.bytes(BODY_BYTES_MAX)
   return orFailure(log.child({ tag }), '', async () => {
     targetOf(params)
-    checkReplication(parseFirstJson(Buffer.from(bytes).toString(), 'decode body'))
+    const message = parseFirstJson(Buffer.from(bytes).toString(), 'decode body')
+    checkReplication(message)
+    await service.replicateDuplicate(tag, delayIn(message))
     return ok()
   })
 }
@@ -170,10 +183,19 @@ function checkReplication (message: unknown): void {
   for (const dependency of dependencies) parseDigest(String(dependency))
 }
 
-const BOOLEANS = ['1', 't', 'T', 'TRUE', 'true', 'True', '0', 'f', 'F', 'FALSE', 'false', 'False']
+/** `delay` in nanoseconds, as milliseconds; nobody means more than a month. */
+function delayIn (message: unknown): number {
+  const delay = field(message, 'delay')
+  return typeof delay === 'number' && delay > 0 ? Math.min(delay / 1e6, DELAY_MAX_MS) : 0
+}
 
-function checkBoolean (key: string, value: string): void {
-  if (!BOOLEANS.includes(value)) throw new AppError('PARAMETER_INVALID', `parse query arg \`${key}\`: strconv.ParseBool: parsing ${JSON.stringify(value)}: invalid syntax`)
+const TRUE = ['1', 't', 'T', 'TRUE', 'true', 'True']
+const FALSE = ['0', 'f', 'F', 'FALSE', 'false', 'False']
+
+function booleanOf (key: string, value: string): boolean {
+  if (TRUE.includes(value)) return true
+  if (FALSE.includes(value)) return false
+  throw new AppError('PARAMETER_INVALID', `parse query arg \`${key}\`: strconv.ParseBool: parsing ${JSON.stringify(value)}: invalid syntax`)
 }
 
 /** These routes fail with 500 and the text, whatever it is; their clients take every other status for something else (7.2, 7.3). */

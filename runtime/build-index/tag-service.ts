@@ -3,9 +3,10 @@ import { type Clock } from '../core/clock.js'
 import { type Digest } from '../core/digest.js'
 import { isAppError } from '../core/errors.js'
 import { DELETED, isCredible, isDeletion, newerOf, compareVersions, type Stamp, stampAfter, type TagVersion } from '../store/tag-version.js'
-import { type Dependencies } from './dependencies.js'
+import { type Dependencies, type Dependency } from './dependencies.js'
 import { type Neighbours } from './neighbours.js'
-import { type BuildIndexService } from './server.js'
+import { type Remotes } from './remotes.js'
+import { type BuildIndexService, type PutOptions } from './server.js'
 import { type Page, type PageQuery } from './tag-index.js'
 import { type TagBackend } from './tag-backend.js'
 import { type TagLists } from './tag-lists.js'
@@ -24,6 +25,8 @@ export interface TagServiceOptions {
   /** Storage behind the cluster, if there is any. */
   readonly backend?: Pick<TagBackend, 'check' | 'save' | 'find'>
   readonly lists?: Pick<TagLists, 'page'> | undefined
+  /** Other clusters that get copies. */
+  readonly remotes?: Pick<Remotes, 'enqueue' | 'share'>
   /** Resolves if all backends that this role needs to be ready answer. */
   readonly checkBackends?: (signal: AbortSignal) => Promise<void>
 }
@@ -38,15 +41,18 @@ export class TagService implements BuildIndexService {
 
   get originAddress (): string { return this.options.originAddress }
 
-  async put (tag: string, digest: Digest, signal: AbortSignal): Promise<void> {
-    const { tags, dependencies, neighbours, backend } = this.options
+  async put (tag: string, digest: Digest, signal: AbortSignal, { isReplicated = false, version: given }: PutOptions = {}): Promise<void> {
+    const { tags, dependencies, neighbours, backend, clock } = this.options
     backend?.check(tag)
     const limited = { signal: AbortSignal.any([signal, AbortSignal.timeout(PUT_LIMIT_MS)]) }
-    const [needed, stamp] = await Promise.all([dependencies.resolve(tag, digest, limited), this.#nextStamp(tag, limited.signal)])
+    const isDated = given?.digest === digest && isCredible(given.stamp, clock.wall())
+    const dated = isDated ? given.stamp : this.#nextStamp(tag, limited.signal)
+    const [needed, stamp] = await Promise.all([dependencies.resolve(tag, digest, limited), dated])
     await dependencies.check(tag, needed, limited)
     limited.signal.throwIfAborted()
     const version = await tags.advance(tag, { digest, stamp })
     await Promise.all([backend?.save(tag, 0), neighbours.tell(tag, version)])
+    if (isReplicated) await this.#replicate(tag, digest, needed)
   }
 
   /** Without a version, from Kraken, it counts as written now. */
@@ -57,25 +63,42 @@ export class TagService implements BuildIndexService {
     await backend?.save(tag, delayMs)
   }
 
-  /** No tag has remotes, so that it has all it needs is all there is to see to (http-api specification 7.2). */
   async replicate (tag: string, signal: AbortSignal): Promise<boolean> {
     const digest = await this.get(tag, signal)
     if (digest === undefined) return false
-    await this.options.dependencies.resolve(tag, digest, { signal })
+    await this.#replicate(tag, digest, await this.options.dependencies.resolve(tag, digest, { signal }))
     return true
   }
 
+  async replicateDuplicate (tag: string, delayMs: number): Promise<void> { await this.options.remotes?.enqueue(tag, delayMs) }
+
+  /** On record here when this resolves, and at those neighbours that answer (B10 of cluster specification 11.1). */
+  async #replicate (tag: string, digest: Digest, needed: readonly Dependency[]): Promise<void> {
+    const { remotes } = this.options
+    if (remotes === undefined || !await remotes.enqueue(tag, 0)) return
+    await remotes.share(tag, digest, needed.map(dependency => dependency.digest))
+  }
+
   async get (tag: string, signal: AbortSignal): Promise<Digest | undefined> {
+    const found = await this.find(tag, signal)
+    return found === undefined || isDeletion(found.version) ? undefined : found.digest
+  }
+
+  /** Where the tag points by all within reach; since when is not known of one that only the backend has. */
+  async find (tag: string, signal: AbortSignal): Promise<{ readonly digest: Digest, readonly version?: TagVersion } | undefined> {
     const { tags, neighbours, backend } = this.options
     const [own, theirs] = await Promise.all([this.#own(tag), neighbours.ask(tag, signal)])
     const latest = [...theirs.values()].reduce(newerOf, own)
     // Says, as one without neighbours does, what is wrong with a damaged file.
-    if (latest === undefined) return await tags.get(tag) ?? await backend?.find(tag, signal)
+    if (latest === undefined) {
+      const digest = await tags.get(tag) ?? await backend?.find(tag, signal)
+      return digest === undefined ? undefined : { digest }
+    }
     const isBehind = (version: TagVersion | undefined): boolean => version === undefined || compareVersions(version, latest) < 0
     const behind = [...theirs].filter(([, version]) => isBehind(version)).map(([address]) => address)
     if (isBehind(own)) await tags.advance(tag, latest)
     if (behind.length > 0) await neighbours.tell(tag, latest, address => behind.includes(address))
-    return isDeletion(latest) ? undefined : await tags.get(tag) ?? latest.digest
+    return { digest: isDeletion(latest) ? DELETED : await tags.get(tag) ?? latest.digest, version: latest }
   }
 
   /** A delete is a write as others are: the latest of them counts everywhere. */

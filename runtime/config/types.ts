@@ -16,6 +16,7 @@ import { type PrefetchConfig } from './sections/prefetch.js'
 import { type PieceLengthConfig } from './sections/metainfogen.js'
 import { type RegistryConfig } from './sections/registry.js'
 import { type RingConfig } from './sections/hashring.js'
+import { type RemoteConfig } from './sections/remotes.js'
 import { type RetryConfig, type SyncRetryConfig } from './sections/retry.js'
 import { type SchedulerConfig } from './sections/scheduler.js'
 import { type TagTypeConfig } from './sections/tag-types.js'
@@ -33,7 +34,7 @@ export type {
 }
 export type {
   CasConfig, DockerConfig, DurabilityConfig, HealthConfig, HostsConfig, MemoryConfig, OriginStoreConfig, PieceLengthConfig, PrefetchConfig,
-  RegistryConfig, RetryConfig, RingConfig, SchedulerConfig, SyncRetryConfig, TagTypeConfig, UpstreamConfig
+  RegistryConfig, RemoteConfig, RetryConfig, RingConfig, SchedulerConfig, SyncRetryConfig, TagTypeConfig, UpstreamConfig
 }
 
 export interface AgentConfig {
@@ -97,6 +98,11 @@ export interface BuildIndexConfig {
   /** The other build-indexes of this cluster, perhaps with this one among them; undefined if it is alone. */
   readonly cluster: UpstreamConfig | undefined
   readonly duplicatePutStaggerMs: number
+  /** Other clusters, and what is copied there. */
+  readonly remotes: readonly RemoteConfig[]
+  readonly duplicateReplicateStaggerMs: number
+  /** How often both sides are compared; 0: never. */
+  readonly auditIntervalMs: number
   /** Tags are written to the backend before a put is answered. */
   readonly isWriteThrough: boolean
   /** Folder of the tasks. */

@@ -1,6 +1,7 @@
 import { statfs } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
-import { resolveHosts } from '../../net/client/hosts.js'
+import { createBlobClient } from '../../net/client/blob-client.js'
+import { hostsAt, resolveHosts } from '../../net/client/hosts.js'
 import { createHttp, type Http } from '../../net/client/http.js'
 import { createOriginClient } from '../../net/client/origin-client.js'
 import { systemSleep as sleep } from '../../net/client/upstream.js'
@@ -33,6 +34,7 @@ import { OwedCopies } from './owed-copies.js'
 import { type Replica } from './ports.js'
 import { Pushes } from './pushes.js'
 import { Refresh } from './refresh.js'
+import { RemoteCopies, type RemoteOrigins } from './remote-copies.js'
 import { Repair } from './repair.js'
 import { Replication } from './replication.js'
 import { type MissingCopies, originRouter } from './server.js'
@@ -172,7 +174,9 @@ function wire (parts: Parts): Router {
   }
   const checkNamespace = (namespace: string): void => { writeBack.check(namespace) }
   const missingCopies = (): MissingCopies => ({ owed: owed.count, underRepair: repair.backlog })
-  const services = { blobs, pushes, refresh, cleanup, placement, backend, peer, storeId, missingCopies, checkReady, checkNamespace }
+  const connect = (remote: string): RemoteOrigins => createBlobClient({ hosts: { hosts: hostsAt(remote), health: config.health }, http, log })
+  const remoteCopies = new RemoteCopies({ content: copying.content, connect, tasks, clock, sleep, log })
+  const services = { blobs, pushes, refresh, remoteCopies, cleanup, placement, backend, peer, storeId, missingCopies, checkReady, checkNamespace }
   return withTasks(originRouter(services, { log }), queue)
 }
 

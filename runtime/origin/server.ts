@@ -18,6 +18,7 @@ import { digestParam, hoursParam, localParam, respectParam, sizeHintOf, targetPa
 import { type Backend, type Placement } from './ports.js'
 import { type Pushes } from './pushes.js'
 import { type BeginOptions, type Refresh } from './refresh.js'
+import { type RemoteCopies } from './remote-copies.js'
 
 const BLOB_TYPE = 'application/octet-stream-v1'
 const DUPLICATE_BODY_BYTES_MAX = 64 * 1024
@@ -36,6 +37,7 @@ export interface OriginServices {
   readonly blobs: Blobs
   readonly pushes: Pushes
   readonly refresh: Refresh
+  readonly remoteCopies: Pick<RemoteCopies, 'copy'>
   readonly cleanup: Pick<Cleanup, 'deleteOld' | 'deleteDownTo'>
   readonly placement: Placement
   readonly backend: Backend | undefined
@@ -53,7 +55,7 @@ export interface OriginServices {
 
 /** The blob server (http-api specification 5): each route is one call on a service. */
 export function originRouter (services: OriginServices, options: Omit<RouterOptions, 'component' | 'misses'>): Router {
-  const { blobs, pushes, refresh, cleanup, placement, backend, peer, storeId, missingCopies, checkReady, checkNamespace } = services
+  const { blobs, pushes, refresh, remoteCopies, cleanup, placement, backend, peer, storeId, missingCopies, checkReady, checkNamespace } = services
   const router = withDebug(createRouter({ ...options, component: 'blobserver', misses: 'not-found' }))
 
   const on = <const Path extends string>(route: Route<Path>, handler: RouteHandler<Path>): void => {
@@ -124,6 +126,11 @@ export function originRouter (services: OriginServices, options: Omit<RouterOpti
     if (file === undefined) return await fetchMissing(namespace, target)
     const { path, sizeBytes } = file
     return rangeReply({ request, sizeBytes, headers: { 'Content-Type': BLOB_TYPE }, body: range => fileBody(path, range.offset, range.lengthBytes) })
+  })
+  on(originApi.replicateToRemote, async ({ signal }, { namespace, digest, remote }) => {
+    const target = digestParam(digest)
+    if (!await blobs.has(target)) return await fetchMissing(namespace, target)
+    return await remoteCopies.copy(namespace, target, remote, signal) === 'done' ? ok() : { status: 202, headers: ASK_AGAIN_HEADERS }
   })
   on(originApi.prefetch, async (request, { namespace, digest }) => {
     const target = digestParam(digest)

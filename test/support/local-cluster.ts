@@ -3,12 +3,12 @@ import { type Test } from 'tap'
 import { NO_BACKENDS } from '../../runtime/config/sections/backends.js'
 import { scheduler } from '../../runtime/config/sections/scheduler.js'
 import { hashring } from '../../runtime/config/sections/hashring.js'
-import { type BackendsConfig, type UpstreamConfig } from '../../runtime/config/types.js'
+import { type BackendsConfig, type RemoteConfig, type UpstreamConfig } from '../../runtime/config/types.js'
 import { type RunningComponent } from '../../runtime/core/component.js'
 import { startTestfs } from '../../runtime/backend/testfs/server.js'
 import { startAgent } from '../../runtime/agent/component.js'
 import { startBuildIndex } from '../../runtime/build-index/component.js'
-import { noLog } from '../../runtime/observe/log.js'
+import { type Logger, noLog } from '../../runtime/observe/log.js'
 import { startOrigin } from '../../runtime/origin/component.js'
 import { startProxy } from '../../runtime/proxy/component.js'
 import { startTracker } from '../../runtime/tracker/component.js'
@@ -44,10 +44,14 @@ export interface LocalClusterOptions {
   readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>
   /** With a file server behind it: `blobs` with `identity`, `tags` with `docker_tag`. */
   readonly hasTestfs?: boolean
+  /** Clusters that get copies of the tags pushed here. */
+  readonly remotes?: readonly RemoteConfig[]
+  /** Told of what the build-index logs. */
+  readonly onIndexLog?: (event: string) => void
 }
 
 /** Starts it, and stops it at the end of the test. */
-export async function startLocalCluster (t: Test, { pieceBytes, sleep, hasTestfs = false }: LocalClusterOptions): Promise<LocalCluster> {
+export async function startLocalCluster (t: Test, { pieceBytes, sleep, hasTestfs = false, remotes = [], onIndexLog = () => {} }: LocalClusterOptions): Promise<LocalCluster> {
   const root = temporaryFolder(t)
   const dockerSocket = join(root, 'docker.sock')
   const started: RunningComponent[] = []
@@ -98,8 +102,9 @@ export async function startLocalCluster (t: Test, { pieceBytes, sleep, hasTestfs
     tagTypes: [{ pattern: /.*/, type: 'docker' }],
     origin: originHosts,
     ...loneIndexConfig(join(root, 'build-index')),
+    remotes,
     backends: behind('tags', 'docker_tag')
-  }, noLog, { sleep }))
+  }, listening(onIndexLog), { sleep }))
   const buildIndexHosts = upstream(must(buildIndex.port))
   const proxy = await running(startProxy({
     ports: [0, 0],
@@ -132,6 +137,12 @@ export async function startLocalCluster (t: Test, { pieceBytes, sleep, hasTestfs
     agentRegistry: must(agent['agent-registry-port']),
     agentServer: must(agent['agent-server-port'])
   }
+}
+
+function listening (onLog: (event: string) => void): Logger {
+  const tell = (_: object, event: string): void => { onLog(event) }
+  const log: Logger = { debug: () => {}, info: tell, warn: tell, error: tell, child: () => log }
+  return log
 }
 
 function upstream (port: number): UpstreamConfig {

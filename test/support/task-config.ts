@@ -8,12 +8,13 @@ export function taskConfig (dir: string): Pick<OriginConfig, 'taskDir' | 'writeB
   return { taskDir: `${dir}.tasks`, writeBack, durability: { isDurable: true, copiesMin: 2, reserveBytes: 0 } }
 }
 
-type IndexKeys = 'taskDir' | 'writeBack' | 'tagReplication' | 'cluster' | 'duplicatePutStaggerMs' | 'isWriteThrough' | 'backends'
+type IndexKeys = 'taskDir' | 'writeBack' | 'tagReplication' | 'cluster' | 'duplicatePutStaggerMs' | 'isWriteThrough' | 'backends' | 'remotes' | 'duplicateReplicateStaggerMs' | 'auditIntervalMs'
 
 /** The same for a build-index that is alone, with no storage behind it. */
 export function loneIndexConfig (dir: string): Pick<BuildIndexConfig, IndexKeys> {
   const { taskDir, writeBack } = taskConfig(dir)
   return {
-    taskDir, writeBack, tagReplication: writeBack, cluster: undefined, duplicatePutStaggerMs: 1_200_000, isWriteThrough: false, backends: NO_BACKENDS
+    taskDir, writeBack, tagReplication: writeBack, cluster: undefined, duplicatePutStaggerMs: 1_200_000, isWriteThrough: false, backends: NO_BACKENDS,
+    remotes: [], duplicateReplicateStaggerMs: 1_200_000, auditIntervalMs: 0
   }
 }

@@ -1,6 +1,8 @@
 import { intFlag } from '../flags.js'
-import { bool, duration, list, nested, optionalNested, section, unused } from '../schema.js'
+import { bool, duration, list, map, nested, optionalNested, section, unused } from '../schema.js'
 import { backendBlocks, common } from '../sections/common.js'
+import { memoryAndAudit } from '../sections/memory.js'
+import { remoteAddress, remotePatterns } from '../sections/remotes.js'
 import { retry, taskDirOf } from '../sections/retry.js'
 import { tagFiles } from '../sections/store.js'
 import { tagType } from '../sections/tag-types.js'
@@ -10,7 +12,7 @@ import { role } from './role.js'
 
 const tagserver = section({
   duplicate_put_stagger: duration({ as: 'duplicatePutStaggerMs', default: '20m', min: 1, doc: 'How much later each further build-index writes a tag back.' }),
-  duplicate_replicate_stagger: unused('How much later other build-indexes repeat a replication.'),
+  duplicate_replicate_stagger: duration({ as: 'duplicateReplicateStaggerMs', default: '20m', min: 1, doc: 'How much later each further build-index sees to a tag\'s copies in other clusters, if the first one has not.' }),
   listener: unused('A second socket without a front.')
 })
 
@@ -29,10 +31,11 @@ export const buildIndexRole = role({
     ...common,
     ...backendBlocks,
     cluster: optionalNested('cluster', activeUpstream, 'The other build-indexes of this cluster. This one may be among them.'),
-    remotes: unused('Build-indexes of other clusters that tags are copied to.'),
-    tag_replication: nested('tagReplication', retry, 'Pending copies of tags to other build-indexes.'),
+    remotes: map({ as: 'remotes', key: remoteAddress, value: remotePatterns, doc: 'Build-indexes of other clusters, each with the tags that are copied there: regular expressions, searched in `repository:tag`.' }),
+    tag_replication: nested('tagReplication', retry, 'Pending copies of tags to other build-indexes, of this cluster and of others.'),
     tag_store: nested('tagStore', tagStore, 'How tags get to the backend.'),
-    tagserver: nested('tagserver', tagserver, 'The HTTP API.')
+    tagserver: nested('tagserver', tagserver, 'The HTTP API.'),
+    shoal: nested('own', memoryAndAudit, 'What only this program has.')
   }),
   make: (flags, file): BuildIndexConfig => ({
     port: flags.port,
@@ -41,6 +44,9 @@ export const buildIndexRole = role({
     origin: file.origin,
     cluster: file.cluster,
     duplicatePutStaggerMs: file.tagserver.duplicatePutStaggerMs,
+    remotes: file.remotes.map(([address, patterns]) => ({ address, patterns })),
+    duplicateReplicateStaggerMs: file.tagserver.duplicateReplicateStaggerMs,
+    auditIntervalMs: file.own.auditIntervalMs,
     isWriteThrough: file.tagStore.isWriteThrough,
     taskDir: taskDirOf(file.localDb, file.store.cacheDir),
     writeBack: file.writeBack,

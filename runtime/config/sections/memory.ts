@@ -1,4 +1,4 @@
-import { type Infer, bool, int, nested, section, size } from '../schema.js'
+import { type Infer, bool, duration, int, nested, section, size } from '../schema.js'
 import { registry } from './registry.js'
 
 /** 16 GiB. */
@@ -11,6 +11,7 @@ const fields = {
   durable: bool({ as: 'isDurable', default: true, doc: 'A push is acknowledged only when it would survive a power loss: all of it is synced to the disk first (origin).' }),
   write_copies: int({ as: 'copiesMin', default: 2, min: 1, max: 64, doc: 'Origins that must have a pushed blob before it is acknowledged; all of its owners, if those are fewer (origin).' }),
   disk_reserve: size({ as: 'reserveBytes', default: '64MB', min: 0, doc: 'So much of the disk stays free: an upload that would need it is refused at its start (origin).' }),
+  tag_audit_interval: duration({ as: 'auditIntervalMs', default: '6h', min: 0, max: 30 * 86_400_000, doc: 'How often the tags of this cluster are compared with those of its `remotes`, and missing copies made; 0: never (build-index).' }),
   registry: nested('registry', registry, 'What clients of the registry may do.')
 }
 
@@ -27,3 +28,6 @@ export type DurabilityConfig = Infer<typeof memoryAndDurability>['durability']
 
 /** The same block for the proxy. */
 export const memoryAndRegistry = section(fields, ({ swarmSlots, uploadSlots, registry }) => ({ memory: { swarmSlots, uploadSlots }, registry }))
+
+/** The same block for the build-index. */
+export const memoryAndAudit = section(fields, ({ auditIntervalMs }) => ({ auditIntervalMs }))

@@ -54,6 +54,8 @@ export class MemoryOrigins implements BlobClient {
     }
   }
 
+  async replicateToRemote (namespace: string, digest: Digest): Promise<void> { this.#note('replicate', namespace, digest) }
+
   async upload (namespace: string, digest: Digest, content: BlobContent): Promise<void> {
     this.#note('upload', namespace, digest)
     const parts: Buffer[] = []

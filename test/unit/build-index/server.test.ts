@@ -25,6 +25,7 @@ function buildIndex (names: string[] = [], replaced: Partial<BuildIndexService> 
     put: async (tag, digest) => { puts.push(`put ${tag} ${digest}`) },
     putDuplicate: async (tag, digest) => { puts.push(`duplicate ${tag} ${digest}`) },
     replicate: async tag => names.includes(tag),
+    replicateDuplicate: async (tag, delayMs) => { puts.push(`replicate ${tag} ${delayMs}`) },
     get: async tag => names.includes(tag) ? digestOf(tag) : undefined,
     delete: async (tag, digest) => names.includes(tag) && (digest === undefined || digest === digestOf(tag)),
     page: (prefix, query) => index.page(prefix, query),
