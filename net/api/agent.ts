@@ -11,6 +11,7 @@ export const agentApi = {
   preload: route('GET', '/preload/tags/{tag}'),
   /** Ours: the same, with the method of something that has an effect. */
   postPreload: route('POST', '/preload/tags/{tag}'),
+  changeScheduler: route('PATCH', '/x/config/scheduler'),
   blacklist: route('GET', '/x/blacklist'),
   /** Ours: what the peer thread counted since the start. */
   stats: route('GET', '/x/stats')

@@ -23,6 +23,7 @@ export const originApi = {
   metaInfo: route('GET', '/internal/namespace/{namespace}/blobs/{digest}/metainfo'),
   /** Ours: copies that are missing somewhere. */
   replication: route('GET', '/x/replication'),
+  changeScheduler: route('PATCH', '/x/config/scheduler'),
   commitDuplicate: route('PUT', '/internal/duplicate/namespace/{namespace}/blobs/{digest}/uploads/{uid}')
 } as const
 

@@ -6,6 +6,8 @@ import { statusOf } from '../../net/http/errors.js'
 import { json, ok, text, TEXT_TYPE } from '../../net/http/reply.js'
 import { createRouter, type RouteHandler } from '../../net/http/router.js'
 import { type SwarmCalls, type SwarmStats } from '../../workers/jobs.js'
+import { schedulerFromJson } from '../config/scheduler-json.js'
+import { type SchedulerConfig } from '../config/types.js'
 import { type Digest, digestFromHex, parseDigest, parseDigestHex } from '../core/digest.js'
 import { AppError, isAppError, messageOf } from '../core/errors.js'
 import { idToJson } from '../core/id-bytes.js'
@@ -16,11 +18,15 @@ import { type RegistryReads } from '../registry/transfer.js'
 import { type AgentHealth } from './health.js'
 import { type Preloader } from './preload.js'
 
+/** A configuration of the scheduler, with every field that there is. */
+const CONFIG_BYTES_MAX = 64 * 1024
+
 /** What the agent server needs of the swarm. */
 export interface SwarmControl {
   remove (digest: Digest): Promise<boolean>
   blacklist (): Promise<SwarmCalls['blacklist']['output']>
   stats (): Promise<SwarmStats>
+  restart (scheduler: SchedulerConfig): Promise<void>
 }
 
 export interface AgentServerOptions {
@@ -63,6 +69,10 @@ export function createAgentServer ({ reads, swarm, tags, health, preloader, log 
     })
     .on(agentApi.preload, preload)
     .on(agentApi.postPreload, preload)
+    .on(agentApi.changeScheduler, async ({ body }) => {
+      await swarm.restart(schedulerFromJson(Buffer.from(await body.bytes(CONFIG_BYTES_MAX)).toString()))
+      return ok()
+    })
     .on(agentApi.blacklist, async () => json(blacklistJson(await swarm.blacklist()), { type: TEXT_TYPE, newline: true }))
     .on(agentApi.stats, async () => json(await swarm.stats(), { newline: true }))
   return router.handle

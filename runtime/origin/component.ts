@@ -16,7 +16,7 @@ import { Membership } from '../cluster/membership.js'
 import { ownAddresses } from '../cluster/own-address.js'
 import { TaskGroup } from '../cluster/task-group.js'
 import { UndoList } from '../cluster/undo-list.js'
-import { type OriginConfig } from '../config/types.js'
+import { type OriginConfig, type SchedulerConfig } from '../config/types.js'
 import { systemClock as clock } from '../core/clock.js'
 import { type RunningComponent } from '../core/component.js'
 import { type Digest, hexOf } from '../core/digest.js'
@@ -167,16 +167,17 @@ function wire (parts: Parts): Router {
     const count = await clearLeftovers(castore.cacheDir, clock, signal)
     if (count > 0) log.warn({ count }, 'entries without data removed')
   })
-  const peer = { ip: peerIp, port: swarm.port, id: swarm.peerId, zone, cluster, isOrigin: true }
+  const peer = { ip: peerIp, port: swarm.port, get id () { return swarm.peerId }, zone, cluster, isOrigin: true }
   const checkReady = async (): Promise<void> => {
     const signal = AbortSignal.timeout(scheduler.probeTimeoutMs)
     await Promise.all([swarm.probe({ signal }), backends.checkReadiness({ signal })])
   }
   const checkNamespace = (namespace: string): void => { writeBack.check(namespace) }
+  const changeScheduler = async (changed: SchedulerConfig): Promise<void> => { await swarm.restart(changed) }
   const missingCopies = (): MissingCopies => ({ owed: owed.count, underRepair: repair.backlog })
   const connect = (remote: string): RemoteOrigins => createBlobClient({ hosts: { hosts: hostsAt(remote), health: config.health }, http, log })
   const remoteCopies = new RemoteCopies({ content: copying.content, connect, tasks, clock, sleep, log })
-  const services = { blobs, pushes, refresh, remoteCopies, cleanup, placement, backend, peer, storeId, missingCopies, checkReady, checkNamespace }
+  const services = { blobs, pushes, refresh, remoteCopies, cleanup, placement, backend, peer, storeId, missingCopies, checkReady, changeScheduler, checkNamespace }
   return withTasks(originRouter(services, { log }), queue)
 }
 

@@ -7,6 +7,8 @@ import { fileBody } from '../../net/http/file-body.js'
 import { parseChunkRange, rangeReply } from '../../net/http/range.js'
 import { json, ok, text, TEXT_TYPE } from '../../net/http/reply.js'
 import { createRouter, type RouteHandler, type Router, type RouterOptions } from '../../net/http/router.js'
+import { schedulerFromJson } from '../config/scheduler-json.js'
+import { type SchedulerConfig } from '../config/types.js'
 import { type Digest } from '../core/digest.js'
 import { AppError, isAppError, messageOf } from '../core/errors.js'
 import { field, isRecord, parseFirstJson } from '../core/json.js'
@@ -22,6 +24,7 @@ import { type RemoteCopies } from './remote-copies.js'
 
 const BLOB_TYPE = 'application/octet-stream-v1'
 const DUPLICATE_BODY_BYTES_MAX = 64 * 1024
+const CONFIG_BYTES_MAX = 64 * 1024
 /** What clients are told to wait before they ask again for a blob that is on its way. */
 const ASK_AGAIN_HEADERS = { 'Retry-After': '1' }
 
@@ -49,13 +52,15 @@ export interface OriginServices {
   readonly missingCopies: () => MissingCopies
   /** Rejects, with the reason, while this origin cannot serve. */
   readonly checkReady: () => Promise<void>
+  /** Starts the peers anew. */
+  readonly changeScheduler: (scheduler: SchedulerConfig) => Promise<void>
   /** Throws if what is pushed to a namespace could not be kept. */
   readonly checkNamespace: (namespace: string) => void
 }
 
 /** The blob server (http-api specification 5): each route is one call on a service. */
 export function originRouter (services: OriginServices, options: Omit<RouterOptions, 'component' | 'misses'>): Router {
-  const { blobs, pushes, refresh, remoteCopies, cleanup, placement, backend, peer, storeId, missingCopies, checkReady, checkNamespace } = services
+  const { blobs, pushes, refresh, remoteCopies, cleanup, placement, backend, peer, storeId, missingCopies, checkReady, changeScheduler, checkNamespace } = services
   const router = withDebug(createRouter({ ...options, component: 'blobserver', misses: 'not-found' }))
 
   const on = <const Path extends string>(route: Route<Path>, handler: RouteHandler<Path>): void => {
@@ -155,6 +160,13 @@ export function originRouter (services: OriginServices, options: Omit<RouterOpti
     await blobs.overwriteMetaInfo(target, pieceBytes.value).catch((error: unknown) => { throw asInternal(error) })
     return ok()
   })
+  on(originApi.changeScheduler, async ({ body }) => {
+    const text = Buffer.from(await body.bytes(CONFIG_BYTES_MAX)).toString()
+    // The reference answers 500 here and 400 at its agents.
+    const changed = orInternal(() => schedulerFromJson(text))
+    await changeScheduler(changed)
+    return ok()
+  })
   on(originApi.forceCleanup, async ({ signal }, _, query) => {
     const { deleted, errors } = await cleanup.deleteOld(hoursParam(query) * 3_600_000, signal)
     return json({ deleted: orNull(deleted), errors: orNull(errors) }, { newline: true, type: TEXT_TYPE })
@@ -182,6 +194,14 @@ function delayIn (bytes: Uint8Array): number {
       throw new AppError('BODY_INVALID', 'decode body: expected {"Delay":<nanoseconds>}')
     }
     return Math.max(0, delay / 1e6)
+  } catch (error) {
+    throw asInternal(error)
+  }
+}
+
+function orInternal<T> (read: () => T): T {
+  try {
+    return read()
   } catch (error) {
     throw asInternal(error)
   }

@@ -26,12 +26,6 @@ export interface IntendedDifference {
   readonly steps: Readonly<Record<string, Change>>
 }
 
-/** What is not there yet, and so answered with 404. */
-export interface Missing {
-  readonly what: string
-  readonly steps: readonly string[]
-}
-
 const HELLO = parseDigest('sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824')
 const BIG = parseDigest('sha256:556466cf821705f9cc85e1c0898ae64a2af2aa2887b7e4dd019de8c54998238d')
 const LAYER = parseDigest('sha256:83a7022ac89ee17549b3774261248c94c4ce43481f3a3c92b68e0f1e16cb8016')
@@ -303,11 +297,6 @@ export const INTENDED: readonly IntendedDifference[] = [
       'proxy.notify.empty': NOTIFIED
     }
   }
-]
-
-export const MISSING: readonly Missing[] = [
-  { what: 'copies to the origins of another cluster', steps: ['origin.remote.same', 'origin.remote.absent'] },
-  { what: 'changing the scheduler\'s configuration while it runs', steps: ['agent.config', 'agent.config.bad'] }
 ]
 
 function each (ids: readonly string[], change: Change): Record<string, Change> { return Object.fromEntries(ids.map(id => [id, change])) }

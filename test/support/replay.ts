@@ -107,7 +107,9 @@ export class Replay {
     const body = step.body_bytes === undefined ? step.body : this.#bodies.of(step.body_bytes)
     const asked: Readonly<Record<string, string>> = { state: 'x', uuid: randomUUID(), time: new Date(0).toISOString() }
     const fill = (text: string): string => text.replace(/\{(\w+)\}/g, (whole, name: string) => this.#saved.get(name) ?? asked[name] ?? whole)
-    return await exchange(port, step.method, targetOf(fill(step.path)), step.headers ?? {}, typeof body === 'string' ? fill(body) : body)
+    // What is named in a path has another address here.
+    const path = this.options.names.reduce((text, [here, recorded]) => text.replaceAll(recorded, here), fill(step.path))
+    return await exchange(port, step.method, targetOf(path), step.headers ?? {}, typeof body === 'string' ? fill(body) : body)
   }
 
   #comparable ({ status, headers, body }: Answer, { method }: Step, expected: Comparable, known: ReadonlyMap<string, string>): Comparable {

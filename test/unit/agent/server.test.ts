@@ -5,6 +5,7 @@ import { type Reply } from '../../../net/http/engine.js'
 import { AgentHealth } from '../../../runtime/agent/health.js'
 import { createAgentServer } from '../../../runtime/agent/server.js'
 import { AgentTransfer } from '../../../runtime/agent/transfer.js'
+import { type SchedulerConfig } from '../../../runtime/config/types.js'
 import { type Digest, digestOf, hexOf } from '../../../runtime/core/digest.js'
 import { AppError } from '../../../runtime/core/errors.js'
 import { type MetaInfoAnswer } from '../../../net/client/clients.js'
@@ -27,6 +28,7 @@ interface State {
   slept: number
   failure: AppError | undefined
   blacklist: SwarmCalls['blacklist']['output']
+  scheduler: SchedulerConfig | undefined
 }
 
 /** An agent whose swarm has what the origins have; nothing is ever complete here unless it is put into `cached`. */
@@ -35,7 +37,7 @@ function agent () {
   const tags = new MemoryTags()
   const cached = new Map<Digest, { path: string, sizeBytes: number, modifiedMs: number }>()
   const removed: Digest[] = []
-  const state: State = { openBlobs: 0, opened: 0, pending: 0, slept: 0, failure: undefined, blacklist: [] }
+  const state: State = { openBlobs: 0, opened: 0, pending: 0, slept: 0, failure: undefined, blacklist: [], scheduler: undefined }
   const swarm = {
     open: async (namespace: string, digest: Digest): Promise<OpenBlob> => {
       if (state.failure !== undefined) throw state.failure
@@ -55,6 +57,7 @@ function agent () {
       return origins.blobs.has(digest)
     },
     blacklist: async () => state.blacklist,
+    restart: async (scheduler: SchedulerConfig) => { state.scheduler = scheduler },
     stats: async () => ({
       torrents: 1,
       conns: 2,
@@ -108,6 +111,28 @@ t.test('health and readiness', async t => {
   t.equal(unready.status, 503)
   t.equal(await textOf(unready), 'agent not ready: probe torrent client: a\nbuild index not ready: b\ntracker not ready: c')
   t.equal(await textOf(await call('GET', '/readiness', {}, health(undefined, undefined, 'c'))), 'agent not ready: tracker not ready: c')
+})
+
+t.test('the scheduler gets another configuration, as a whole', async t => {
+  const { call, state } = agent()
+  const change = async (body: string): Promise<string> => {
+    const reply = await call('PATCH', '/x/config/scheduler', { body })
+    return `${reply.status} ${await textOf(reply)}`
+  }
+  t.equal(await change('{"ConnTTI":7000000000,"connState":{"MaxOpenConnectionsPerTorrent":3},"Dispatch":null,"Else":1}'), '200 ')
+  t.same([state.scheduler?.connTtiMs, state.scheduler?.connState, state.scheduler?.dispatch.pipelineLimit],
+    [7_000, { openConnsMax: 3, mutualConnsMax: 3, blacklistMs: 30_000 }, 3])
+  t.equal(await change('{}'), '200 ')
+  t.equal(state.scheduler?.connTtiMs, 30_000, 'what is not named has its default again')
+  state.scheduler = undefined
+  t.equal(await change('{"ConnTTI":0}'), '200 ')
+  t.equal(state.scheduler?.connTtiMs, 30_000)
+  state.scheduler = undefined
+  for (const [body, fault] of [['{', 'json decode: unexpected EOF'], ['', 'json decode: EOF'], ['[]', /^json decode: expected an object/],
+    ['{"ConnTTI":"soon"}', /^json decode: conn_tti: expected a duration/], ['{"Dispatch":{"PieceRequestPolicy":"best"}}', /^json decode: dispatch\./]] as const) {
+    t.match(await change(body), typeof fault === 'string' ? `400 ${fault}` : new RegExp(`^400 ${fault.source.slice(1)}`))
+  }
+  t.equal(state.scheduler, undefined)
 })
 
 t.test('tags', async t => {
