@@ -27,7 +27,9 @@ const TOP_LAYER = 7
 /** Parts of the top layer that are not in the published package; what is published must not need them. */
 const UNPUBLISHED = ['test/', 'tools/']
 /** Packages that exactly one file below the top layer may name, so that they can be replaced in one place. */
-const SOLE_IMPORTERS: Readonly<Record<string, string>> = { 'uWebSockets.js': 'net/http/uws.ts', piscina: 'workers/pool.ts' }
+const SOLE_IMPORTERS: Readonly<Record<string, string>> = {
+  'uWebSockets.js': 'net/http/uws.ts', piscina: 'workers/pool.ts', ioredis: 'runtime/tracker/redis-link.ts'
+}
 
 /** A source file by its path from the root, with forward slashes. */
 export interface Source { readonly path: string, readonly text: string }

@@ -20,7 +20,7 @@ import { type RemoteConfig } from './sections/remotes.js'
 import { type RetryConfig, type SyncRetryConfig } from './sections/retry.js'
 import { type SchedulerConfig } from './sections/scheduler.js'
 import { type TagTypeConfig } from './sections/tag-types.js'
-import { type OriginStoreConfig } from './sections/tracker-server.js'
+import { type OriginStoreConfig, type RedisConfig } from './sections/tracker-server.js'
 import { type UpstreamConfig } from './sections/upstream.js'
 
 /*
@@ -34,7 +34,7 @@ export type {
 }
 export type {
   CasConfig, DockerConfig, DurabilityConfig, HealthConfig, HostsConfig, MemoryConfig, OriginStoreConfig, PieceLengthConfig, PrefetchConfig,
-  RegistryConfig, RemoteConfig, RetryConfig, RingConfig, SchedulerConfig, SyncRetryConfig, TagTypeConfig, UpstreamConfig
+  RedisConfig, RegistryConfig, RemoteConfig, RetryConfig, RingConfig, SchedulerConfig, SyncRetryConfig, TagTypeConfig, UpstreamConfig
 }
 
 export interface AgentConfig {
@@ -85,6 +85,8 @@ export interface TrackerConfig {
   readonly announceLimit: number
   readonly handoutPolicy: 'default' | 'completeness'
   readonly peerTtlMs: number
+  /** Peers are kept there too, if it is defined. */
+  readonly redis?: RedisConfig | undefined
   readonly originStore: OriginStoreConfig
   readonly origin: UpstreamConfig
 }

@@ -61,7 +61,7 @@ function digestOf (digest: unknown, name: unknown): Digest {
 }
 
 /** Letters of addresses and names only: what is stored here ends up in other programs' logs and dial calls. */
-function isHost (text: string): boolean { return /^[0-9A-Za-z]([0-9A-Za-z._-]*[0-9A-Za-z])?$/.test(text) || isIp6(text) }
+export function isHost (text: string): boolean { return /^[0-9A-Za-z]([0-9A-Za-z._-]*[0-9A-Za-z])?$/.test(text) || isIp6(text) }
 
 function isIp6 (text: string): boolean { return text.includes(':') && /^[0-9A-Fa-f:.]{2,45}$/.test(text) }
 

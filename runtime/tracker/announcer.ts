@@ -1,4 +1,4 @@
-import { type Clock } from '../core/clock.js'
+import { type Clock, type Millis } from '../core/clock.js'
 import { type Digest } from '../core/digest.js'
 import { messageOf } from '../core/errors.js'
 import { type InfoHash } from '../core/infohash.js'
@@ -7,10 +7,18 @@ import { type Prng } from '../core/prng.js'
 import { type Logger } from '../observe/log.js'
 import { announceReply } from './announce.js'
 import { type OriginStore } from './origin-store.js'
-import { type PeerStore } from './peer-store.js'
+
+/** Who has announced what. */
+export interface PeerSource {
+  /**
+   * Records an announce made at `now`, which never runs backwards, and draws up to `count` others of the torrent at random.
+   * Never rejects.
+   */
+  exchange (now: Millis, infoHash: InfoHash, peer: PeerInfo, count: number, prng: Prng): readonly PeerInfo[] | Promise<readonly PeerInfo[]>
+}
 
 export interface AnnouncerOptions {
-  readonly peers: PeerStore
+  readonly peers: PeerSource
   readonly origins: Pick<OriginStore, 'owners'>
   /** Chooses and orders what the announcer gets, out of other peers and the owners of the blob. */
   readonly handout: (announcer: PeerInfo, peers: readonly PeerInfo[], origins: readonly PeerInfo[], prng: Prng) => readonly PeerInfo[]
@@ -33,18 +41,18 @@ export class Announcer {
   }
 
   /**
-   * Records the peer and returns the text of the answer, at once unless the origins have to be asked. Unlike with the
+   * Records the peer and returns the text of the answer, at once unless somebody has to be asked. Unlike with the
    * reference, the peer itself is not in it, and a blob that nobody has yet is an empty list, not an error: the next
    * announce will see more.
    */
   announce (digest: Digest, infoHash: InfoHash, peer: PeerInfo): string | Promise<string> {
     const { peers, limit, clock, prng } = this.#options
-    const now = clock.now()
-    peers.update(now, infoHash, peer)
+    const others = peers.exchange(clock.now(), infoHash, peer, peer.isComplete ? 0 : limit, prng)
     if (peer.isComplete) return this.#completeReply
-    const others = peers.sample(now, infoHash, limit, peer.id, prng)
     const origins = this.#originsOf(digest)
-    if (origins instanceof Promise) return origins.then(origins => this.#reply(peer, others, origins))
+    if (origins instanceof Promise || others instanceof Promise) {
+      return Promise.all([others, origins]).then(([others, origins]) => this.#reply(peer, others, origins))
+    }
     return this.#reply(peer, others, origins)
   }
 

@@ -16,6 +16,8 @@ import { handout } from './handout.js'
 import { MetaInfoSource } from './metainfo.js'
 import { OriginStore } from './origin-store.js'
 import { PeerStore } from './peer-store.js'
+import { RedisLink } from './redis-link.js'
+import { SharedPeers } from './shared-peers.js'
 import { createTrackerHandler } from './server.js'
 
 /** Peers remembered in all, which take about 0.4 GB then, and of one torrent. */
@@ -34,8 +36,13 @@ export async function startTracker (config: TrackerConfig, log: Logger): Promise
     now,
     sleep: systemSleep
   })
+  const local = new PeerStore({ ttlMs: config.peerTtlMs, torrentPeersMax: TORRENT_PEERS_MAX, peersMax: PEERS_MAX })
+  const redis = config.redis === undefined ? undefined : new RedisLink({ ...config.redis, clock: systemClock, log })
+  const shared = config.redis === undefined || redis === undefined
+    ? undefined
+    : new SharedPeers({ ...config.redis, redis, local, windowPeersMax: TORRENT_PEERS_MAX, clock: systemClock, log })
   const announcer = new Announcer({
-    peers: new PeerStore({ ttlMs: config.peerTtlMs, torrentPeersMax: TORRENT_PEERS_MAX, peersMax: PEERS_MAX }),
+    peers: shared ?? local,
     origins: new OriginStore({
       locations: async digest => origins.locations(digest),
       peerContext: async address => createOriginClient(address, http).peerContext()
@@ -50,10 +57,14 @@ export async function startTracker (config: TrackerConfig, log: Logger): Promise
   const handler = createTrackerHandler({
     announcer,
     metaInfo: async (namespace, digest) => metaInfos.get(namespace, digest),
-    checkReadiness: async signal => origins.checkReadiness({ signal })
+    checkReadiness: async signal => {
+      await shared?.checkReadiness()
+      await origins.checkReadiness({ signal })
+    }
   }, log)
   const closeClients = async (): Promise<void> => {
     metaInfos.stop()
+    redis?.close()
     await origins.close()
     await http.close()
   }

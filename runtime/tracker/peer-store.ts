@@ -4,6 +4,7 @@ import { type InfoHash } from '../core/infohash.js'
 import { type PeerInfo } from '../core/peer.js'
 import { type PeerId } from '../core/peer-id.js'
 import { type Prng } from '../core/prng.js'
+import { type PeerSource } from './announcer.js'
 import { type Aged, Recency } from './recency.js'
 import { WrittenPeer } from './peer-text.js'
 
@@ -26,7 +27,7 @@ export interface PeerStoreLimits {
  * Expired peers are never handed out. When a torrent is full, the peer of it that was silent for the longest time makes
  * room; when the store is full, that of the torrent nobody announced for the longest time.
  */
-export class PeerStore {
+export class PeerStore implements PeerSource {
   readonly #torrents = new Map<InfoHash, Torrent>()
   readonly #order = new Recency<Torrent>()
   #peerCount = 0
@@ -35,6 +36,11 @@ export class PeerStore {
 
   get peerCount (): number { return this.#peerCount }
   get torrentCount (): number { return this.#torrents.size }
+
+  exchange (now: Millis, infoHash: InfoHash, peer: PeerInfo, count: number, prng: Prng): WrittenPeer[] {
+    this.update(now, infoHash, peer)
+    return count === 0 ? [] : this.sample(now, infoHash, count, peer.id, prng)
+  }
 
   /** Records an announce made at `now`, which never runs backwards. Handed-out agents are no origins, whatever they say. */
   update (now: Millis, infoHash: InfoHash, announced: PeerInfo): void {

@@ -24,6 +24,7 @@ export const trackerRole = role({
     announceLimit: file.server.announceLimit,
     handoutPolicy: file.handout.policy,
     peerTtlMs: file.peerStore.local.peerTtlMs,
+    redis: file.peerStore.redis,
     originStore: file.originStore,
     origin: file.origin
   })

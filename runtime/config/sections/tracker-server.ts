@@ -1,4 +1,4 @@
-import { type Infer, choice, duration, int, nested, section, unused } from '../schema.js'
+import { type Infer, bool, choice, duration, int, nested, optionalAddress, section, unused } from '../schema.js'
 
 /** Announces (p2p specification 7.8). */
 export const trackerServer = section({
@@ -9,12 +9,41 @@ export const trackerServer = section({
   cache: unused('A leftover of older files.')
 })
 
+/** Several trackers that know the same peers (p2p specification 7.6). */
+const redis = section({
+  enabled: bool({ as: 'isEnabled', default: false, doc: 'Keep peers in Redis. What follows counts only then.' }),
+  addr: optionalAddress({ as: 'address', doc: 'Where Redis is, `host:port`. Required if it is enabled.' }),
+  dial_timeout: duration({ as: 'connectMs', default: '5s', min: 1, max: 600_000, doc: 'How long a connection may take.' }),
+  read_timeout: duration({ as: 'replyMs', default: '30s', min: 1, max: 600_000, doc: 'How long a reply may take, 1 s at most; then the peers that this tracker was told of itself are handed out.' }),
+  peer_set_window_size: duration({ as: 'windowMs', default: '1h', min: 1000, max: 30 * 86_400_000, doc: 'Peers are kept in sets, a new one each time that this has passed. The same at all trackers.' }),
+  max_peer_set_windows: int({ as: 'windows', default: 5, min: 1, max: 1000, doc: 'How many of these sets are looked at, and kept.' }),
+  write_timeout: unused('As `read_timeout`.'),
+  max_idle_conns: unused('There is one connection, over which all announces go.'),
+  max_active_conns: unused('As `max_idle_conns`.'),
+  idle_conn_timeout: unused('As `max_idle_conns`.')
+}, ({ isEnabled, address, replyMs, ...rest }, complain): RedisConfig | undefined => {
+  if (!isEnabled) return undefined
+  if (address === undefined) complain('required: expected an address such as redis:6379, since `enabled` is true', 'addr')
+  return { ...rest, address: address ?? '', replyMs: Math.min(replyMs, REDIS_REPLY_MAX_MS) }
+})
+
+/** Nobody waits longer than this for what others may know too. */
+const REDIS_REPLY_MAX_MS = 1_000
+
+export interface RedisConfig {
+  readonly address: string
+  readonly connectMs: number
+  readonly replyMs: number
+  readonly windowMs: number
+  readonly windows: number
+}
+
 /** Who is announced where. */
 export const peerStore = section({
   local: nested('local', section({
     ttl: duration({ as: 'peerTtlMs', default: '5h', min: 1, doc: 'How long a peer is handed out after its last announce.' })
   }), 'Peers in memory.'),
-  redis: unused('Peers in Redis, shared by several trackers.')
+  redis: nested('redis', redis, 'Peers in Redis, shared by several trackers.')
 })
 
 /** What the tracker remembers of the origins (p2p specification 7.7). */
