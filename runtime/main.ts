@@ -10,6 +10,7 @@ const HELP = `shoal distributes container images and other large blobs to every 
   shoal demo [--size 200MB]     pushes an image through such a system and pulls it with all agents at once
   shoal ROLE --config FILE ...  one role of a cluster: ${ROLE_NAMES.join(', ')}
   shoal testfs [--port 14000]   a storage backend for development, without any protection
+  shoal tasks list HOST:PORT    what an origin or a build-index still has to do; also retry and drop
   shoal config check ROLE FILE  says whether a role would start with this file
   shoal version
   shoal help
@@ -29,6 +30,7 @@ async function main ([command = 'help', ...args]: readonly string[]): Promise<nu
       case 'up': return await (await import('./up/command.js')).runUp(args)
       case 'demo': return await (await import('./demo/command.js')).runDemo(args)
       case 'testfs': return await (await import('./cli/testfs.js')).runTestfs(args)
+      case 'tasks': return await (await import('./cli/tasks.js')).runTasks(args, say)
       case 'config': return (await import('./cli/check-config.js')).checkConfig(args, say)
       case 'version': case '--version': case '-version': return say(version())
       case 'help': case '--help': case '-help': case '-h': return say(HELP)

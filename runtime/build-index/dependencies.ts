@@ -36,8 +36,8 @@ export class Dependencies {
   constructor (readonly options: DependenciesOptions) {}
 
   /**
-   * Everything that the tag needs, each blob once, what is referred to before what refers to it, its own digest last. For `docker` tags that is the whole graph of
-   * manifests, through indexes within indexes, with their configs and layers.
+   * Everything that the tag needs, each blob once, what is referred to before what refers to it, its own digest last. For
+   * `docker` tags that is the whole graph of manifests, through indexes within indexes, with their configs and layers.
    * @throws AppError with texts that clients of the reference know; MANIFEST_INVALID beyond a limit
    */
   async resolve (tag: string, digest: Digest, { signal }: Required<CallOptions>): Promise<Dependency[]> {

@@ -84,7 +84,8 @@ export class Remotes {
     const addresses = this.options.rules.filter(rule => matches(rule, tag)).map(({ address }) => address)
     if (addresses.length === 0) return false
     const ifPresent = delayMs === 0 ? 'replace' : 'keep'
-    await this.options.queue.addAll(REPLICATION, addresses.map(address => ({ key: keyOf(address, tag), payload: { address, tag }, delayMs, ifPresent })))
+    const tasks = addresses.map(address => ({ key: keyOf(address, tag), payload: { address, tag }, delayMs, ifPresent } as const))
+    await this.options.queue.addAll(REPLICATION, tasks)
     return true
   }
 

@@ -177,7 +177,8 @@ function wire (parts: Parts): Router {
   const missingCopies = (): MissingCopies => ({ owed: owed.count, underRepair: repair.backlog })
   const connect = (remote: string): RemoteOrigins => createBlobClient({ hosts: { hosts: hostsAt(remote), health: config.health }, http, log })
   const remoteCopies = new RemoteCopies({ content: copying.content, connect, tasks, clock, sleep, log })
-  const services = { blobs, pushes, refresh, remoteCopies, cleanup, placement, backend, peer, storeId, missingCopies, checkReady, changeScheduler, checkNamespace }
+  const checks = { checkReady, checkNamespace }
+  const services = { blobs, pushes, refresh, remoteCopies, cleanup, placement, backend, peer, storeId, missingCopies, changeScheduler, ...checks }
   return withTasks(originRouter(services, { log }), queue)
 }
 

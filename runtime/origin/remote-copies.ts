@@ -76,6 +76,7 @@ export class RemoteCopies {
 
   #begin (key: string, namespace: string, digest: Digest, remote: string): Copy {
     const { tasks, log } = this.options
+    if (tasks.signal.aborted) throw new AppError('UNAVAILABLE', 'this origin is stopping: ask another one')
     if (this.#copies.size >= RUNNING_MAX + WAITING_MAX) {
       throw new AppError('UNAVAILABLE', `${this.#copies.size} blobs are being copied to other clusters already: ask again later`)
     }
@@ -96,12 +97,11 @@ export class RemoteCopies {
           await origins.close()
         }
       })
-      if (tasks.signal.aborted) reject(new AppError('UNAVAILABLE', 'this origin is stopping: ask another one'))
     })
     const copy: Copy = { ended, waiters: 0 }
     // Nobody may be waiting when it fails.
     ended.catch(() => {})
-    if (!tasks.signal.aborted) this.#copies.set(key, copy)
+    this.#copies.set(key, copy)
     return copy
   }
 

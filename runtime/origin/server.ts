@@ -60,7 +60,8 @@ export interface OriginServices {
 
 /** The blob server (http-api specification 5): each route is one call on a service. */
 export function originRouter (services: OriginServices, options: Omit<RouterOptions, 'component' | 'misses'>): Router {
-  const { blobs, pushes, refresh, remoteCopies, cleanup, placement, backend, peer, storeId, missingCopies, checkReady, changeScheduler, checkNamespace } = services
+  const { blobs, pushes, refresh, remoteCopies, cleanup, placement, backend, peer, storeId, missingCopies } = services
+  const { checkReady, changeScheduler, checkNamespace } = services
   const router = withDebug(createRouter({ ...options, component: 'blobserver', misses: 'not-found' }))
 
   const on = <const Path extends string>(route: Route<Path>, handler: RouteHandler<Path>): void => {

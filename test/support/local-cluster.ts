@@ -51,7 +51,9 @@ export interface LocalClusterOptions {
 }
 
 /** Starts it, and stops it at the end of the test. */
-export async function startLocalCluster (t: Test, { pieceBytes, sleep, hasTestfs = false, remotes = [], onIndexLog = () => {} }: LocalClusterOptions): Promise<LocalCluster> {
+export async function startLocalCluster (
+  t: Test, { pieceBytes, sleep, hasTestfs = false, remotes = [], onIndexLog = () => {} }: LocalClusterOptions
+): Promise<LocalCluster> {
   const root = temporaryFolder(t)
   const dockerSocket = join(root, 'docker.sock')
   const started: RunningComponent[] = []

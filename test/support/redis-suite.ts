@@ -30,6 +30,8 @@ export function announcing (n: number, isComplete = false): PeerInfo {
   return { id: makePeerId('addr_hash', ip, 16001), ip, port: 16001, isOrigin: false, isComplete }
 }
 
+interface HandedOut { readonly ip: string, readonly complete: boolean, readonly origin: boolean, readonly peer_id: unknown }
+
 /** A tracker on this Redis. */
 export async function trackerOn (t: Test, redis: TestRedis) {
   const origin = await SmallOrigin.start()
@@ -59,7 +61,7 @@ export async function trackerOn (t: Test, redis: TestRedis) {
     announce: async (peer: PeerInfo): Promise<string[] | null> => {
       const body = JSON.stringify({ digest: digestOf('x'), peer: peerInfoToJson(peer) })
       const answer = await call(port, 'POST', `/announce/${INFO_HASH}`, { body })
-      const { peers }: { peers: Array<{ ip: string, complete: boolean, origin: boolean, peer_id: unknown }> | null } = JSON.parse(answer.body.toString())
+      const { peers }: { peers: HandedOut[] | null } = JSON.parse(answer.body.toString())
       for (const { peer_id: id } of peers ?? []) idFromJson(id, 'peer_id')
       return peers?.map(({ ip, complete, origin: isOrigin }) => isOrigin ? 'origin' : ip + (complete ? '!' : '')).sort() ?? null
     }

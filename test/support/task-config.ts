@@ -14,7 +14,15 @@ type IndexKeys = 'taskDir' | 'writeBack' | 'tagReplication' | 'cluster' | 'dupli
 export function loneIndexConfig (dir: string): Pick<BuildIndexConfig, IndexKeys> {
   const { taskDir, writeBack } = taskConfig(dir)
   return {
-    taskDir, writeBack, tagReplication: writeBack, cluster: undefined, duplicatePutStaggerMs: 1_200_000, isWriteThrough: false, backends: NO_BACKENDS,
-    remotes: [], duplicateReplicateStaggerMs: 1_200_000, auditIntervalMs: 0
+    taskDir,
+    writeBack,
+    tagReplication: writeBack,
+    cluster: undefined,
+    duplicatePutStaggerMs: 1_200_000,
+    isWriteThrough: false,
+    backends: NO_BACKENDS,
+    remotes: [],
+    duplicateReplicateStaggerMs: 1_200_000,
+    auditIntervalMs: 0
   }
 }
