@@ -4,9 +4,8 @@ import { AppError, isAppError, messageOf } from '../../runtime/core/errors.js'
 import { type Prng } from '../../runtime/core/prng.js'
 import { type Logger } from '../../runtime/observe/log.js'
 import { answeredStatus } from './answers.js'
-import { type BlobStream } from './clients.js'
+import { type BlobStream, type CallOptions } from './clients.js'
 import { type HttpStream } from './http.js'
-import { type HttpOriginClient } from './origin-client.js'
 import { poll, type Polled } from './polling.js'
 import { pause, type Sleep } from './upstream.js'
 
@@ -15,11 +14,21 @@ const BREAKS_MAX = 5
 const PROGRESS_BYTES = 64 * 1024
 const RESUME_MS = 250
 
+/** A host that serves blobs. */
+export interface BlobSource {
+  readonly address: string
+  /** The answer to a GET of the blob, whatever its status; `range` is what to put into a Range header. */
+  openBlob (namespace: string, digest: Digest, range: string | undefined, options: CallOptions): Promise<HttpStream>
+  /** What an answer that has no blob means. */
+  refusalOf (digest: Digest, stream: HttpStream): Promise<AppError>
+  statLocal (namespace: string, digest: Digest, options?: CallOptions): Promise<{ sizeBytes: number } | undefined>
+}
+
 export interface DownloadRequest {
   readonly namespace: string
   readonly digest: Digest
   /** Best first. */
-  readonly owners: readonly HttpOriginClient[]
+  readonly owners: readonly BlobSource[]
   readonly offset: number
   /** Undefined: up to the end of the blob. */
   readonly lengthBytes: number | undefined
@@ -45,7 +54,7 @@ export async function downloadBlob (request: DownloadRequest): Promise<BlobStrea
 
 /** A stretch of the blob on its way from one owner. */
 interface Part {
-  readonly owner: HttpOriginClient
+  readonly owner: BlobSource
   readonly stream: HttpStream
   /** Where in the blob its first byte lies; a server without ranges begins at 0. */
   readonly start: number
@@ -93,7 +102,7 @@ async function * fromOffset (part: Part, at: number, end: number): AsyncGenerato
 }
 
 /** Asks the owners in turn, waiting for those that are fetching the blob. */
-async function openPart (request: DownloadRequest, owners: readonly HttpOriginClient[], start: number, end: number | undefined): Promise<Part> {
+async function openPart (request: DownloadRequest, owners: readonly BlobSource[], start: number, end: number | undefined): Promise<Part> {
   const failures: unknown[] = []
   for (const owner of owners) {
     try {
@@ -109,7 +118,7 @@ async function openPart (request: DownloadRequest, owners: readonly HttpOriginCl
   throw new AppError('UNAVAILABLE', `all origins unavailable for ${request.digest}: ${reasons}`, { cause: failures.at(-1) })
 }
 
-async function openAt (request: DownloadRequest, owner: HttpOriginClient, start: number, end: number | undefined): Promise<Part> {
+async function openAt (request: DownloadRequest, owner: BlobSource, start: number, end: number | undefined): Promise<Part> {
   const { namespace, digest, signal } = request
   const range = start === 0 && end === undefined ? undefined : `bytes=${start}-${end === undefined ? '' : end - 1}`
   return await poll(async (): Promise<Polled<Part>> => {
@@ -121,7 +130,7 @@ async function openAt (request: DownloadRequest, owner: HttpOriginClient, start:
   }, request)
 }
 
-async function partOf (request: DownloadRequest, owner: HttpOriginClient, stream: HttpStream, start: number): Promise<Part> {
+async function partOf (request: DownloadRequest, owner: BlobSource, stream: HttpStream, start: number): Promise<Part> {
   if (stream.status === 206) {
     const stated = stream.header('content-range') ?? ''
     const [, first, last] = CONTENT_RANGE.exec(stated) ?? []
@@ -146,7 +155,7 @@ const CONTENT_RANGE = /^bytes (\d{1,15})-(\d{1,15})\/(?:\d+|\*)$/
 function isBreak (error: unknown): boolean { return isAppError(error, 'NETWORK') || isAppError(error, 'TIMED_OUT') }
 
 /** All owners, those behind `last` first. */
-function rotated (owners: readonly HttpOriginClient[], last: HttpOriginClient): HttpOriginClient[] {
+function rotated (owners: readonly BlobSource[], last: BlobSource): BlobSource[] {
   const next = owners.indexOf(last) + 1
   return [...owners.slice(next), ...owners.slice(0, next)]
 }

@@ -10,6 +10,9 @@ import { type PeerContext, type PeerInfo } from '../../runtime/core/peer.js'
 
 export interface CallOptions { readonly signal?: AbortSignal }
 
+/** A part of a blob; default all of it. */
+export interface RangeOptions extends CallOptions { readonly offset?: number, readonly lengthBytes?: number }
+
 /** Bytes on their way in; `chunks` yields views that are valid until the next one is asked for. */
 export interface BlobStream {
   readonly sizeBytes: number
@@ -32,7 +35,7 @@ export interface BlobClient {
   /** `undefined` only if an owner answered that there is no such blob and none has it. */
   stat (namespace: string, digest: Digest, options?: CallOptions): Promise<{ sizeBytes: number } | undefined>
   /** Polls through 202; resumes with Range on another owner if one breaks off; verifies the length. @throws BLOB_UNKNOWN */
-  download (namespace: string, digest: Digest, options?: CallOptions & { offset?: number, lengthBytes?: number }): Promise<BlobStream>
+  download (namespace: string, digest: Digest, options?: RangeOptions): Promise<BlobStream>
   /** Start, chunks, commit on the first owner that works; 409 anywhere is success. @throws DIGEST_MISMATCH */
   upload (namespace: string, digest: Digest, content: BlobContent, options?: CallOptions): Promise<void>
   metaInfo (namespace: string, digest: Digest, options?: CallOptions): Promise<MetaInfoAnswer>
@@ -63,6 +66,33 @@ export interface OriginClient {
   fetchFromBackend (namespace: string, digest: Digest, options?: CallOptions): Promise<'present' | 'pending' | 'unknown'>
 }
 
+/** One origin with the calls of a client of the cluster too, without looking for another one. */
+export interface SingleOriginClient extends OriginClient {
+  /** Asks the origin's backend too. */
+  stat (namespace: string, digest: Digest, options?: CallOptions): Promise<{ sizeBytes: number } | undefined>
+  upload (namespace: string, digest: Digest, content: BlobContent, options?: CallOptions): Promise<void>
+  /** Resolves when the origin has the blob or has begun to fetch it. @throws BLOB_UNKNOWN */
+  prefetch (namespace: string, digest: Digest, options?: CallOptions): Promise<void>
+  /** One request; false while the copy is under way. */
+  replicateToRemote (namespace: string, digest: Digest, remote: string, options?: CallOptions): Promise<boolean>
+  checkReadiness (options?: CallOptions): Promise<void>
+}
+
+export interface PreloadOptions extends CallOptions { readonly runtime?: 'docker' | 'containerd', readonly containerdNamespace?: string }
+
+/** The agent of a host (http-api specification 3). */
+export interface AgentClient {
+  readonly address: string
+  getTag (tag: string, options?: CallOptions): Promise<Digest | undefined>
+  /** Streams while the agent is still downloading; goes on where it broke off. @throws BLOB_UNKNOWN */
+  download (namespace: string, digest: Digest, options?: RangeOptions): Promise<BlobStream>
+  /** Drops the blob from the agent and its disk; no error if it was not there. */
+  deleteBlob (digest: Digest, options?: CallOptions): Promise<void>
+  /** Has the container runtime of the agent's host pull `repo:tag`; Docker unless another one is named. */
+  preload (tag: string, options?: PreloadOptions): Promise<void>
+  checkReadiness (options?: CallOptions): Promise<void>
+}
+
 export interface TagPage { readonly names: string[], readonly next: string | undefined }
 
 /** The build-indexes of a cluster as one (http-api specification 7.5). */
@@ -74,6 +104,8 @@ export interface TagClient {
   list (prefix: string, options?: CallOptions): Promise<string[]>
   /** Bare tags. */
   listRepository (repository: string, options?: CallOptions): Promise<string[]>
+  /** Has the tag copied to the clusters that are to have it; false if there is no such tag. */
+  replicate (tag: string, options?: CallOptions): Promise<boolean>
   origin (options?: CallOptions): Promise<string>
   checkReadiness (options?: CallOptions): Promise<void>
 }

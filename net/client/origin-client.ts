@@ -7,7 +7,7 @@ import { LEASE_HEADER, LOCATIONS_HEADER, originApi, PIECE_DIGESTS_HEADER } from 
 import { pathOf } from '../api/route.js'
 import { must200, refusal, statedSize } from './answers.js'
 import { type BlobUpload, duplicateUpload, publicUpload, transferUpload, type UploadRoute, uploadBlob } from './blob-upload.js'
-import { type BlobContent, type BlobStream, type CallOptions, type MetaInfoAnswer, type OriginClient } from './clients.js'
+import { type BlobContent, type BlobStream, type CallOptions, type MetaInfoAnswer, type SingleOriginClient } from './clients.js'
 import { type Http, type HttpAnswer, type HttpStream } from './http.js'
 import { type Sleep, systemSleep } from './upstream.js'
 
@@ -27,7 +27,7 @@ export function createOriginClient (address: string, http: Http, options: { read
 }
 
 /** With the calls that only the cluster's client makes. */
-export class HttpOriginClient implements OriginClient {
+export class HttpOriginClient implements SingleOriginClient {
   /** @param isReplaceable - whether somebody else can be asked if this one does not answer */
   constructor (readonly address: string, readonly http: Http, readonly sleep: Sleep, readonly isReplaceable = true) {}
 

@@ -18,6 +18,7 @@ import { type Sleep, type Upstream, watchActively, watchPassively } from './upst
 const SHORT_MS = 5_000
 const LOOKUP_MS = 10_000
 const PUT_MS = 30_000
+const REPLICATE_MS = 15_000
 const LIST_MS = 60_000
 /** Kraken's build-indexes answer a whole listing at once. */
 const LIST_BYTES_MAX = 64 * 1024 * 1024
@@ -97,6 +98,11 @@ class ClusterTagClient implements TagClient {
   async listRepository (repository: string, options?: CallOptions): Promise<string[]> {
     // Escaped twice, as Kraken's client does it (http-api specification 1.2).
     return await this.#list(pathOf(buildIndexApi.repositoryTags, { repo: escapeSegment(repository) }), options)
+  }
+
+  async replicate (tag: string, options?: CallOptions): Promise<boolean> {
+    const answer = await this.#call({ method: 'POST', path: pathOf(buildIndexApi.replicate, { tag }), timeoutMs: REPLICATE_MS }, options)
+    return answer.status !== 404 && must200(`replication of tag ${tag}`, answer).status === 200
   }
 
   async origin (options?: CallOptions): Promise<string> {

@@ -101,7 +101,7 @@ export async function startLocalCluster (
   const buildIndex = await running(startBuildIndex({
     port: 0,
     store: stores(root, 'build-index'),
-    tagTypes: [{ pattern: /.*/, type: 'docker' }],
+    tagTypes: [{ pattern: /^models\//, type: 'default' }, { pattern: /.*/, type: 'docker' }],
     origin: originHosts,
     ...loneIndexConfig(join(root, 'build-index')),
     remotes,

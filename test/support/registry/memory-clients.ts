@@ -117,6 +117,7 @@ export class MemoryTags implements TagClient {
     return names.filter(name => name.startsWith(`${repository}:`)).map(name => name.slice(repository.length + 1))
   }
 
+  async replicate (tag: string): Promise<boolean> { return await this.has(tag) }
   async origin (): Promise<string> { return 'origin:80' }
   async checkReadiness (): Promise<void> { this.#check() }
   #check (): void { if (this.outage !== undefined) throw this.outage }
