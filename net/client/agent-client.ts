@@ -46,7 +46,8 @@ class HttpAgentClient implements AgentClient, BlobSource {
   }
 
   async preload (tag: string, { signal, runtime, containerdNamespace }: PreloadOptions = {}): Promise<void> {
-    const given = Object.entries({ runtime, namespace: containerdNamespace }).flatMap(([name, value]) => value === undefined ? [] : [[name, value] as const])
+    const asked = { runtime, namespace: containerdNamespace }
+    const given = Object.entries(asked).flatMap(([name, value]) => value === undefined ? [] : [[name, value] as const])
     const path = `${pathOf(agentApi.preload, { tag })}${given.length === 0 ? '' : `?${new URLSearchParams(Object.fromEntries(given)).toString()}`}`
     const answer = await this.options.http.call({ method: 'GET', address: this.address, path, idleMs: PRELOAD_IDLE_MS, signal })
     must200(`preload of ${tag} at ${this.address}`, answer)

@@ -1,4 +1,4 @@
-import { lookup } from 'node:dns/promises'
+import { lookup, resolveSrv } from 'node:dns/promises'
 import { isIPv4 } from 'node:net'
 import { type HostsConfig } from '../../runtime/config/types.js'
 import { type Clock, type Millis, systemClock } from '../../runtime/core/clock.js'
@@ -13,13 +13,17 @@ export interface HostsOptions {
   readonly clock?: Clock
   /** The addresses of a name; default the system's resolver, A and AAAA. */
   readonly resolve?: (name: string) => Promise<ReadonlyArray<{ readonly address: string, readonly family: number }>>
+  /** The service records of a name; default the system's resolver. */
+  readonly resolveService?: (name: string) => Promise<ReadonlyArray<{ readonly name: string, readonly port: number }>>
 }
 
 /** A resolver that does not answer must not hold up everybody who wants to know the hosts. */
 const RESOLVE_MS = 5_000
 
 /**
- * The hosts of a config: a fixed list, or every address of a DNS name with the port attached (cluster specification 3.1).
+ * The hosts of a config: a fixed list, or every address of a DNS name with the port attached (cluster specification 3.1), or
+ * the targets of a service such as `_origin._tcp.example` with their own ports. These stay names, so that a member keeps its
+ * place in a ring when its address changes.
  * A resolution is reused for `ttlMs`; while later ones fail, the last good answer stays.
  */
 export function resolveHosts (config: HostsConfig, options: HostsOptions = {}): Hosts {
@@ -37,6 +41,7 @@ export function resolveHosts (config: HostsConfig, options: HostsOptions = {}): 
  * @throws AppError PARAMETER_INVALID
  */
 export function hostsAt (address: string): HostsConfig {
+  if (isService(address)) return { static: [], dns: address, ttlMs: 5_000 }
   const [, name = '', port = ''] = /^([^\s:/?#@]+|\[[0-9A-Fa-f:.]+\]):(\d{1,5})$/.exec(address) ?? []
   if (name === '' || Number(port) < 1 || Number(port) > 65_535 || address.length > 300) {
     throw new AppError('PARAMETER_INVALID', `"${address.slice(0, 300)}" is no address: expected host:port`)
@@ -55,11 +60,11 @@ class Resolution {
   #running: Promise<readonly string[]> | undefined
 
   constructor (readonly dns: string, readonly ttlMs: number, readonly options: HostsOptions) {
-    const colon = dns.lastIndexOf(':')
+    const colon = isService(dns) ? dns.length : dns.lastIndexOf(':')
     this.#name = dns.slice(0, colon)
     this.#port = dns.slice(colon + 1)
     this.#clock = options.clock ?? systemClock
-    if (colon < 1 || !/^\d+$/.test(this.#port)) throw new AppError('CONFIG_INVALID', `"${dns}" is no DNS name with a port: expected name:port`)
+    if (!isService(dns) && (colon < 1 || !/^\d+$/.test(this.#port))) throw new AppError('CONFIG_INVALID', `"${dns}" is no DNS name with a port: expected name:port, or _service._tcp.name`)
   }
 
   async current (): Promise<readonly string[]> {
@@ -68,11 +73,21 @@ class Resolution {
     return await this.#running
   }
 
+  async #addresses (): Promise<string[]> {
+    const found = await (this.options.resolve ?? resolveAll)(this.#name)
+    return found.map(({ address, family }) => family === 6 ? `[${address}]:${this.#port}` : `${address}:${this.#port}`)
+  }
+
+  async #targets (): Promise<string[]> {
+    const found = await (this.options.resolveService ?? resolveSrv)(this.#name)
+    // A target that is only a dot says that there is no such service.
+    return found.flatMap(({ name, port }) => name === '' || name === '.' || port === 0 ? [] : [`${name.replace(/\.$/, '').toLowerCase()}:${port}`])
+  }
+
   async #refresh (): Promise<readonly string[]> {
     try {
-      const found = await within(RESOLVE_MS, (this.options.resolve ?? resolveAll)(this.#name))
-      if (found.length === 0) throw new Error('no addresses')
-      const hosts = found.map(({ address, family }) => family === 6 ? `[${address}]:${this.#port}` : `${address}:${this.#port}`)
+      const hosts = await within(RESOLVE_MS, isService(this.dns) ? this.#targets() : this.#addresses())
+      if (hosts.length === 0) throw new Error('no addresses')
       const sorted = [...new Set(hosts)].sort()
       // The same list as before stays the same object, so that nobody rebuilds a ring for nothing.
       if (this.#known?.join() !== sorted.join()) this.#known = sorted
@@ -86,6 +101,9 @@ class Resolution {
     return this.#known ?? []
   }
 }
+
+/** Only services have names that begin so. */
+function isService (dns: string): boolean { return /^_[A-Za-z0-9-]{1,62}\._(?:tcp|udp)\.[A-Za-z0-9._-]{1,180}$/.test(dns) }
 
 async function resolveAll (name: string): Promise<Array<{ address: string, family: number }>> { return await lookup(name, { all: true }) }
 

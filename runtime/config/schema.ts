@@ -2,7 +2,8 @@ import { z } from 'zod'
 import { type Secret } from './secret.js'
 import {
   type Below, type Bounds, type KnownKey, type Shape,
-  addressShape, boolShape, choiceShape, durationShape, intShape, isPlainObject, listShape, mapShape, regexShape, secretShape, sizeShape, textShape
+  addressShape, boolShape, choiceShape, durationShape, intShape, isPlainObject, listShape, mapShape, nameShape, regexShape,
+  secretShape, sizeShape, textShape
 } from './shapes.js'
 import { formatDuration, formatSize, parseDuration, parseSize } from './values.js'
 
@@ -110,6 +111,11 @@ export function optionalText<const As extends string> (options: Named<As>): Fiel
 /** `host:port` that may be left out. */
 export function optionalAddress<const As extends string> (options: Named<As>): Field<As, string | undefined> {
   return { ...optional(addressShape()), as: options.as, doc: options.doc }
+}
+
+/** `host:port` of a DNS name, or the name of a service, that may be left out. */
+export function optionalName<const As extends string> (options: Named<As>): Field<As, string | undefined> {
+  return { ...optional(nameShape()), as: options.as, doc: options.doc }
 }
 
 export function secret<const As extends string> (options: Named<As>): Field<As, Secret | undefined> {

@@ -84,6 +84,13 @@ export function addressShape (): Shape<string> {
   })
 }
 
+/** `host:port`, or `_service._tcp.name`, which brings its ports along. */
+export function nameShape (): Shape<string> {
+  const address = addressShape()
+  return leafShape('address', 'an address such as origins:15002, or a service such as _origin._tcp.example', raw =>
+    typeof raw === 'string' && /^_[A-Za-z0-9-]{1,62}\._(?:tcp|udp)\.[A-Za-z0-9._-]{1,180}$/.test(raw) ? raw : address.schema.safeParse(raw).data)
+}
+
 /**
  * A regular expression in Go's syntax, searched and not anchored. What JavaScript spells otherwise is translated: flags
  * in front, `(?P<name>`, `\A` and `\z`.

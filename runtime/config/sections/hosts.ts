@@ -1,9 +1,9 @@
-import { type Complain, type Infer, duration, list, optionalAddress, section } from '../schema.js'
+import { type Complain, type Infer, duration, list, optionalName, section } from '../schema.js'
 import { addressShape } from '../shapes.js'
 
 const fields = {
   static: list({ as: 'static', of: addressShape(), doc: 'Addresses `host:port`. Either this or `dns`.' }),
-  dns: optionalAddress({ as: 'dns', doc: '`name:port`: every address of the name, each with this port.' }),
+  dns: optionalName({ as: 'dns', doc: '`name:port`: every address of the name (A and AAAA), each with this port. Or `_service._tcp.name`: the targets of its SRV records, by name, with their ports.' }),
   ttl: duration({ as: 'ttlMs', default: '5s', min: 1, doc: 'How long the addresses of a name are reused.' })
 }
 

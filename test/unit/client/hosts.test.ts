@@ -1,7 +1,9 @@
+import { Resolver } from 'node:dns/promises'
 import t from 'tap'
-import { resolveHosts } from '../../../net/client/hosts.js'
+import { hostsAt, type HostsOptions, resolveHosts } from '../../../net/client/hosts.js'
 import { isAppError } from '../../../runtime/core/errors.js'
 import { ManualTime } from '../../support/manual-time.js'
+import { SmallDns } from '../../support/small-dns.js'
 
 const addresses = (...ips: string[]): Array<{ address: string, family: number }> => ips.map(address => ({ address, family: address.includes(':') ? 6 : 4 }))
 
@@ -50,4 +52,44 @@ t.test('the last good answer stays, but there has to be one', async t => {
 
 t.test('a name without a port is a mistake in the config', async t => {
   t.throws(() => resolveHosts({ static: [], dns: 'origin', ttlMs: 1 }), { code: 'CONFIG_INVALID' })
+})
+
+t.test('records of a name server: A, AAAA and SRV', async t => {
+  const server = await SmallDns.start()
+  const resolver = new Resolver({ timeout: 100, tries: 1 })
+  resolver.setServers([server.address])
+  t.teardown(async () => {
+    resolver.cancel()
+    await server.stop()
+  })
+  const time = new ManualTime()
+  const options: HostsOptions = {
+    clock: time.clock,
+    resolve: async name => [
+      ...(await resolver.resolve4(name).catch(() => [])).map(address => ({ address, family: 4 })),
+      ...(await resolver.resolve6(name).catch(() => [])).map(address => ({ address, family: 6 }))
+    ],
+    resolveService: async name => await resolver.resolveSrv(name)
+  }
+  const SERVICE = '_origin._tcp.cluster.test'
+  server.names.set('both.test', { A: ['10.0.0.2', '10.0.0.1'], AAAA: ['fd00:0:0:0:0:0:0:1'] })
+  server.names.set(SERVICE, { SRV: [{ name: 'Origin-1.cluster.test', port: 15002 }, { name: 'origin-0.cluster.test', port: 15012 }] })
+  t.same(await resolveHosts({ static: [], dns: 'both.test:80', ttlMs: 1 }, options)(), ['10.0.0.1:80', '10.0.0.2:80', '[fd00::1]:80'])
+  const service = resolveHosts({ static: [], dns: SERVICE, ttlMs: 10 }, options)
+  t.same(await service(), ['origin-0.cluster.test:15012', 'origin-1.cluster.test:15002'])
+  server.names.set(SERVICE, { SRV: [{ name: 'origin-0.cluster.test', port: 15012 }] })
+  await time.advance(10)
+  t.same(await service(), ['origin-0.cluster.test:15012'])
+  server.names.delete(SERVICE)
+  await time.advance(10)
+  t.same(await service(), ['origin-0.cluster.test:15012'], 'what was known stays')
+  await t.rejects(resolveHosts({ static: [], dns: '_none._tcp.test', ttlMs: 1 }, options)(), { code: 'UNAVAILABLE' })
+})
+
+t.test('an address that somebody else gave', async t => {
+  t.match(hostsAt('origin.elsewhere:80'), { static: [], dns: 'origin.elsewhere:80' })
+  t.match(hostsAt('10.0.0.1:80'), { static: ['10.0.0.1:80'], dns: undefined })
+  t.match(hostsAt('[fd00::1]:80'), { static: ['[fd00::1]:80'] })
+  t.match(hostsAt('_origin._tcp.elsewhere'), { static: [], dns: '_origin._tcp.elsewhere' })
+  for (const wrong of ['', 'host', 'host:0', 'host:70000', 'a/b:1', 'http://host:1', `${'x'.repeat(300)}:1`]) t.throws(() => hostsAt(wrong), { code: 'PARAMETER_INVALID' })
 })
