@@ -71,7 +71,7 @@ export async function startAgent (config: AgentConfig, log: Logger): Promise<Run
       return server.port
     }
     const registryPort = await serve(registry, config.registryPort)
-    const preloader = new Preloader({ docker: config.docker, registryAddress: `127.0.0.1:${registryPort}`, log })
+    const preloader = new Preloader({ docker: config.docker, containerd: config.containerd, registryAddress: `127.0.0.1:${registryPort}`, log })
     const ports = {
       'agent-registry-port': registryPort,
       'agent-server-port': await serve(createAgentServer({ reads, swarm, tags, health, preloader, log }), config.serverPort),

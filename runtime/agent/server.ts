@@ -43,7 +43,7 @@ export function createAgentServer ({ reads, swarm, tags, health, preloader, log 
     }
   }
   const preload: RouteHandler<typeof agentApi.preload.path> = async ({ signal }, { tag }, query) =>
-    await preloader.preload(tag, query.get('runtime') ?? '', signal)
+    await preloader.preload({ tag, runtime: query.get('runtime') ?? '', namespace: query.get('namespace') ?? '', signal })
   const router = withDebug(createRouter({ component: 'agent', misses: 'not-found', log }))
     .on(agentApi.health, async () => await health.live())
     .on(agentApi.readiness, async () => await health.ready())

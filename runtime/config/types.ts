@@ -7,7 +7,7 @@ import { type GcsConfig } from './sections/backends/gcs.js'
 import { type UpstreamRegistryConfig } from './sections/backends/registry.js'
 import { type S3Config } from './sections/backends/s3.js'
 import { type PatherKind } from './sections/backends/shared.js'
-import { type DockerConfig } from './sections/container-runtime.js'
+import { type ContainerdConfig, type DockerConfig } from './sections/container-runtime.js'
 import { type HealthConfig } from './sections/healthcheck.js'
 import { type CasConfig } from './sections/store.js'
 import { type HostsConfig } from './sections/hosts.js'
@@ -49,6 +49,7 @@ export interface AgentConfig {
   readonly tracker: UpstreamConfig & { readonly ring: RingConfig }
   readonly buildIndex: UpstreamConfig
   readonly docker: DockerConfig
+  readonly containerd: ContainerdConfig
   readonly memory: MemoryConfig
 }
 

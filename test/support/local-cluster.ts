@@ -119,6 +119,7 @@ export async function startLocalCluster (t: Test, { pieceBytes, sleep, hasTestfs
     tracker: { ...upstream(must(tracker.port)), ring },
     buildIndex: buildIndexHosts,
     docker: { host: `unix://${dockerSocket}`, version: '1.24' },
+    containerd: { address: join(root, 'containerd.sock') },
     memory
   }, noLog))
   return {

@@ -48,6 +48,7 @@ export const agentRole = role({
     tracker: file.tracker,
     buildIndex: file.buildIndex,
     docker: dockerConfig(file.containerRuntime, file.dockerDaemon),
+    containerd: file.containerRuntime.containerd,
     memory: file.memory
   })
 })

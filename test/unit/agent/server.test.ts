@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { type Reply } from '../../../net/http/engine.js'
 import { AgentHealth } from '../../../runtime/agent/health.js'
+import { type PreloadRequest } from '../../../runtime/agent/preload.js'
 import { createAgentServer } from '../../../runtime/agent/server.js'
 import { AgentTransfer } from '../../../runtime/agent/transfer.js'
 import { type Digest, digestOf, hexOf } from '../../../runtime/core/digest.js'
@@ -79,8 +80,8 @@ function agent () {
   })
   const preloaded: string[] = []
   const preloader = {
-    preload: async (tag: string, runtime: string): Promise<Reply> => {
-      preloaded.push(`${tag} ${runtime}`)
+    preload: async ({ tag, runtime, namespace }: PreloadRequest): Promise<Reply> => {
+      preloaded.push([tag, runtime, namespace].join(' '))
       return { status: 200 }
     }
   }
@@ -130,7 +131,7 @@ t.test('preload, with either method', async t => {
   for (const [method, query] of [['GET', ''], ['POST', '?runtime=containerd&namespace=k8s.io']] as const) {
     t.equal((await call(method, `/preload/tags/team%2Fapp:v1${query}`)).status, 200)
   }
-  t.same(preloaded, ['team/app:v1 ', 'team/app:v1 containerd'])
+  t.same(preloaded, ['team/app:v1  ', 'team/app:v1 containerd k8s.io'])
 })
 
 t.test('download', async t => {
