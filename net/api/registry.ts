@@ -53,6 +53,16 @@ export function isRepositoryName (text: string): boolean {
   return text.length <= NAME_CHARACTERS_MAX && isRepositoryShaped(text)
 }
 
+/**
+ * The repository under which a mirror keeps what another registry has: `<host>/<repository>`, with `_` before a port, since a
+ * tag is told from its repository by the colon. Undefined if there is no such host, or if all of it is too long.
+ */
+export function mirroredRepository (host: string, repository: string): string | undefined {
+  const first = host.toLowerCase().replace(/:(?=\d+$)/, '_')
+  const whole = `${first}/${repository}`
+  return COMPONENT.test(first) && isRepositoryName(whole) ? whole : undefined
+}
+
 export function isTag (text: string): boolean { return TAG.test(text) }
 
 export function manifestPath (repository: string, digest: ContentDigest): string { return `/v2/${repository}/manifests/${digest}` }

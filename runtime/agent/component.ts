@@ -62,7 +62,8 @@ export async function startAgent (config: AgentConfig, log: Logger): Promise<Run
       buildIndex: tags,
       tracker
     })
-    const registry = createAgentRegistry({ health, registry: createRegistry({ reads, writes: undefined }, { log, records: tags.records, membership: 'ignored' }), log })
+    const pulls = createRegistry({ reads, writes: undefined }, { log, records: tags.records, membership: 'ignored', mirror: config.registry.mirror })
+    const registry = createAgentRegistry({ health, registry: pulls, log })
     const servers: HttpServer[] = []
     undo.add('servers', async () => { await Promise.all(servers.map(async server => await server.close(DRAIN_MS))) })
     const serve = async (handler: Handler, port: number): Promise<number> => {

@@ -51,6 +51,7 @@ export interface AgentConfig {
   readonly docker: DockerConfig
   readonly containerd: ContainerdConfig
   readonly memory: MemoryConfig
+  readonly registry: RegistryConfig
 }
 
 export interface OriginConfig {

@@ -25,5 +25,5 @@ export const memoryAndDurability = section(fields, ({ swarmSlots, uploadSlots, i
 /** What an acknowledged push means. */
 export type DurabilityConfig = Infer<typeof memoryAndDurability>['durability']
 
-/** The same block for the proxy. */
+/** The same block for agent and proxy. */
 export const memoryAndRegistry = section(fields, ({ swarmSlots, uploadSlots, registry }) => ({ memory: { swarmSlots, uploadSlots }, registry }))
