@@ -40,8 +40,8 @@ export function createRegistry (backend: RegistryBackend, options: RegistryOptio
     const target = parseRegistryPath(request.rawPath)
     if (target.kind === 'root') return { status: 200, headers: { 'Cache-Control': 'no-cache' } }
     const registry = mirror === 'plain' ? null : new URLSearchParams(request.rawQuery).get('ns')
-    const answer = async (): Promise<Reply> => registry === null ? await routes.answer(request, target) : await routes.mirror(request, target, registry)
-    const reply = await answer().catch((error: unknown) => errorReply(error, request, log))
+    const answering = registry === null ? routes.answer(request, target) : routes.mirror(request, target, registry)
+    const reply = await answering.catch((error: unknown) => errorReply(error, request, log))
     return { ...reply, headers: { ...reply.headers, 'Docker-Distribution-Api-Version': 'registry/2.0' } }
   }
 }

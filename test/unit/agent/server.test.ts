@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
+import { agentApi } from '../../../net/api/agent.js'
 import { type Reply } from '../../../net/http/engine.js'
 import { AgentHealth } from '../../../runtime/agent/health.js'
 import { type PreloadRequest } from '../../../runtime/agent/preload.js'
@@ -128,7 +129,7 @@ t.test('tags', async t => {
 
 t.test('preload, with either method', async t => {
   const { call, preloaded } = agent()
-  for (const [method, query] of [['GET', ''], ['POST', '?runtime=containerd&namespace=k8s.io']] as const) {
+  for (const [{ method }, query] of [[agentApi.preload, ''], [agentApi.postPreload, '?runtime=containerd&namespace=k8s.io']] as const) {
     t.equal((await call(method, `/preload/tags/team%2Fapp:v1${query}`)).status, 200)
   }
   t.same(preloaded, ['team/app:v1  ', 'team/app:v1 containerd k8s.io'])
