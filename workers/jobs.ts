@@ -1,3 +1,4 @@
+import { type ClientTls } from '../net/client/http.js'
 import { type Digest, type Sha512Digest } from '../runtime/core/digest.js'
 import { type PieceLengthConfig, type RingConfig, type UpstreamConfig } from '../runtime/config/types.js'
 import { type SchedulerConfig } from '../runtime/config/sections/scheduler.js'
@@ -94,6 +95,8 @@ export interface SwarmOptions {
   readonly hashThreads: number
   /** Where to announce; a seeder has none. */
   readonly tracker: (UpstreamConfig & { readonly ring: RingConfig }) | undefined
+  /** How it is asked; undefined is plain HTTP. */
+  readonly clientTls?: ClientTls | undefined
 }
 
 /** Calls that the swarm service answers. */

@@ -2,12 +2,13 @@ import { createServer } from 'node:net'
 import type uWebSockets from 'uWebSockets.js'
 import { AppError, messageOf, systemCodeOf } from '../../runtime/core/errors.js'
 import { type Handler, type HttpRequest, type HttpServer, type Listen, type ListenOptions, type Reply } from './engine.js'
+import { listenSecurely } from './https.js'
 import { IncomingBody } from './incoming-body.js'
 import { OutgoingReply } from './outgoing-reply.js'
 import { text } from './reply.js'
 
 /*
- * The HTTP server, made of uWebSockets.js; the only file that names it. What it decides by itself: HTTP/1.0 and absolute
+ * The HTTP server, made of uWebSockets.js, the only file that names it; with TLS it is `https.ts`. What it decides by itself: HTTP/1.0 and absolute
  * targets get 505, a request without Host is dropped, `Expect: 100-continue` is answered, a connection without a request is
  * closed after 10 s. It also drops a connection whose next request arrives in the same packet while the answer to the one
  * before waits for a disk or for another host; answers that are ready at once may be pipelined.
@@ -29,6 +30,7 @@ const LINGER_TICKS_MAX = 8
 const UNREAD_BYTES_MAX = 256 * 1024
 
 export const listen: Listen = async (handler, options) => {
+  if (options.tls !== undefined) return await listenSecurely(handler, options, options.tls)
   const uws = await load()
   const app = uws.App()
   const open = new Set<Exchange>()

@@ -2,9 +2,10 @@ import { createHttp } from '../../net/client/http.js'
 import { createTagClient } from '../../net/client/tag-client.js'
 import { createTrackerClient } from '../../net/client/tracker-client.js'
 import { systemSleep } from '../../net/client/upstream.js'
-import { type Handler, type HttpServer } from '../../net/http/engine.js'
+import { type Handler, type HttpServer, type ServerTls } from '../../net/http/engine.js'
 import { listen } from '../../net/http/uws.js'
 import { Swarm } from '../../workers/swarm-door.js'
+import { readCertificates } from '../cluster/certificates.js'
 import { UndoList } from '../cluster/undo-list.js'
 import { type AgentConfig } from '../config/types.js'
 import { type RunningComponent } from '../core/component.js'
@@ -35,6 +36,7 @@ const DRAIN_MS = 5_000
 export async function startAgent (config: AgentConfig, log: Logger): Promise<RunningComponent> {
   const undo = new UndoList(log)
   try {
+    const { server: tls, client: clientTls } = readCertificates(config.tls)
     const cache = new CasStore({ cacheDir: config.store.cacheDir, log })
     await cache.prepare()
     const swarm = await Swarm.start({
@@ -45,10 +47,11 @@ export async function startAgent (config: AgentConfig, log: Logger): Promise<Run
       store: config.store,
       scheduler: config.scheduler,
       slotCount: config.memory.swarmSlots,
-      tracker: config.tracker
+      tracker: config.tracker,
+      clientTls
     })
     undo.add('swarm', async () => await swarm.close())
-    const http = createHttp()
+    const http = createHttp(clientTls)
     undo.add('clients', async () => await http.close())
     const tracker = createTrackerClient(config.tracker, { http, log })
     undo.add('trackers', async () => await tracker.close())
@@ -66,12 +69,12 @@ export async function startAgent (config: AgentConfig, log: Logger): Promise<Run
     const registry = createAgentRegistry({ health, registry: pulls, log })
     const servers: HttpServer[] = []
     undo.add('servers', async () => { await Promise.all(servers.map(async server => await server.close(DRAIN_MS))) })
-    const serve = async (handler: Handler, port: number): Promise<number> => {
-      const server = await listen(handler, { port, bodyBytesMax: BODY_BYTES_MAX })
+    const serve = async (handler: Handler, port: number, tls?: ServerTls): Promise<number> => {
+      const server = await listen(handler, { port, bodyBytesMax: BODY_BYTES_MAX, tls })
       servers.push(server)
       return server.port
     }
-    const registryPort = await serve(registry, config.registryPort)
+    const registryPort = await serve(registry, config.registryPort, tls)
     const preloader = new Preloader({ docker: config.docker, containerd: config.containerd, registryAddress: `127.0.0.1:${registryPort}`, log })
     const ports = {
       'agent-registry-port': registryPort,

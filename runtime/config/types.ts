@@ -18,6 +18,7 @@ import { type RegistryConfig } from './sections/registry.js'
 import { type RingConfig } from './sections/hashring.js'
 import { type RetryConfig, type SyncRetryConfig } from './sections/retry.js'
 import { type SchedulerConfig } from './sections/scheduler.js'
+import { type TlsConfig } from './sections/tls.js'
 import { type TagTypeConfig } from './sections/tag-types.js'
 import { type OriginStoreConfig } from './sections/tracker-server.js'
 import { type UpstreamConfig } from './sections/upstream.js'
@@ -52,6 +53,8 @@ export interface AgentConfig {
   readonly containerd: ContainerdConfig
   readonly memory: MemoryConfig
   readonly registry: RegistryConfig
+  /** Undefined: plain HTTP everywhere. */
+  readonly tls?: TlsConfig
 }
 
 export interface OriginConfig {
@@ -78,6 +81,8 @@ export interface OriginConfig {
   readonly refreshBytesMax: number
   readonly backends: BackendsConfig
   readonly memory: MemoryConfig
+  /** Undefined: plain HTTP everywhere. */
+  readonly tls?: TlsConfig
 }
 
 export interface TrackerConfig {
@@ -88,6 +93,8 @@ export interface TrackerConfig {
   readonly peerTtlMs: number
   readonly originStore: OriginStoreConfig
   readonly origin: UpstreamConfig
+  /** Undefined: plain HTTP everywhere. */
+  readonly tls?: TlsConfig
 }
 
 export interface BuildIndexConfig {
@@ -106,6 +113,8 @@ export interface BuildIndexConfig {
   readonly writeBack: RetryConfig
   readonly tagReplication: RetryConfig
   readonly backends: BackendsConfig
+  /** Undefined: plain HTTP everywhere. */
+  readonly tls?: TlsConfig
 }
 
 export interface ProxyConfig {
@@ -119,4 +128,6 @@ export interface ProxyConfig {
   readonly prefetch: PrefetchConfig
   readonly registry: RegistryConfig
   readonly memory: MemoryConfig
+  /** Undefined: plain HTTP everywhere. */
+  readonly tls?: TlsConfig
 }

@@ -11,6 +11,7 @@ import { createHashPool, type HashPool } from '../../workers/pool.js'
 import { Swarm } from '../../workers/swarm-door.js'
 import { Uploads } from '../../workers/upload-door.js'
 import { BackendManager } from '../backend/manager.js'
+import { readCertificates } from '../cluster/certificates.js'
 import { Membership } from '../cluster/membership.js'
 import { ownAddresses } from '../cluster/own-address.js'
 import { TaskGroup } from '../cluster/task-group.js'
@@ -60,6 +61,7 @@ const HASH_THREADS_MAX = 2
 export async function startOrigin (config: OriginConfig, log: Logger): Promise<RunningComponent> {
   const undos = new UndoList(log)
   try {
+    const { server: tls, client: clientTls } = readCertificates(config.tls)
     const backends = new BackendManager(config.backends, { log })
     undos.add('backends', async () => { await backends.close() })
     const store = new CasStore({ cacheDir: config.castore.cacheDir, log })
@@ -69,7 +71,7 @@ export async function startOrigin (config: OriginConfig, log: Logger): Promise<R
     const pool = createHashPool({ threads: Math.min(HASH_THREADS_MAX, availableParallelism()) })
     undos.add('hash pool', async () => { await pool.close() })
     const [uploads, swarm] = await allDecided(startUploads(config, undos), startSwarm(config, undos))
-    const http = createHttp()
+    const http = createHttp(clientTls)
     undos.add('http', async () => { await http.close() })
     const storeId = await storeIdOf(config.castore.cacheDir)
     const stores = new StoreWatch(log)
@@ -80,7 +82,7 @@ export async function startOrigin (config: OriginConfig, log: Logger): Promise<R
 
     const router = wire({ config, log, backends, store, storeId, stores, queue, pool, uploads, swarm, http, placement, tasks })
     const onFailure = (error: unknown, event: string): void => { log.warn({ error: messageOf(error) }, event) }
-    const server = await listen(router.handle, { port: config.port, bodyBytesMax: BODY_BYTES_MAX, onFailure })
+    const server = await listen(router.handle, { port: config.port, bodyBytesMax: BODY_BYTES_MAX, onFailure, tls })
     undos.add('server', async () => { await server.close() })
     log.info({ self: placement.self, port: server.port, peerPort: swarm.port, peerId: swarm.peerId }, 'origin started')
     return { ports: { 'blobserver-port': server.port, 'peer-port': swarm.port }, stop: async () => { await undos.run() } }

@@ -4,6 +4,7 @@ import { NO_BACKENDS } from '../../runtime/config/sections/backends.js'
 import { scheduler } from '../../runtime/config/sections/scheduler.js'
 import { hashring } from '../../runtime/config/sections/hashring.js'
 import { type BackendsConfig, type RegistryConfig, type UpstreamConfig } from '../../runtime/config/types.js'
+import { type TlsConfig } from '../../runtime/config/sections/tls.js'
 import { type RunningComponent } from '../../runtime/core/component.js'
 import { startTestfs } from '../../runtime/backend/testfs/server.js'
 import { startAgent } from '../../runtime/agent/component.js'
@@ -50,6 +51,8 @@ export interface LocalClusterOptions {
   readonly backends?: { readonly blobs: BackendsConfig, readonly tags: BackendsConfig }
   /** Default 1. */
   readonly agents?: number
+  /** Default plain HTTP everywhere. */
+  readonly tls?: TlsConfig
   /** Default `plain`. */
   readonly mirror?: RegistryConfig['mirror']
 }
@@ -73,7 +76,8 @@ export async function startLocalCluster (t: Test, options: LocalClusterOptions):
     : backendsConfig([{ namespace: '.*', backend: { testfs: { addr: `${HOST}:${testfs.port}`, root: folder, name_path: namePath } } }])
   const [originPort = 0] = await freePorts(1)
   const originHosts = upstream(originPort)
-  const common = { zone: '', cluster: '', peerIp: HOST, peerPort: 0, peerIdPolicy: 'addr_hash' as const, scheduler: scheduler.schema.parse(SCHEDULER) }
+  const secure = options.tls === undefined ? {} : { tls: options.tls }
+  const common = { ...secure, zone: '', cluster: '', peerIp: HOST, peerPort: 0, peerIdPolicy: 'addr_hash' as const, scheduler: scheduler.schema.parse(SCHEDULER) }
   const ring = hashring.schema.parse({})
   const memory = { swarmSlots: 64, uploadSlots: 32 }
   const registry: RegistryConfig = { canDelete: true, membership: 'shared', mirror }
@@ -94,6 +98,7 @@ export async function startLocalCluster (t: Test, options: LocalClusterOptions):
     memory
   }, noLog))
   const tracker = await running(startTracker({
+    ...secure,
     port: 0,
     announceIntervalMs: 3000,
     announceLimit: 50,
@@ -103,6 +108,7 @@ export async function startLocalCluster (t: Test, options: LocalClusterOptions):
     origin: originHosts
   }, noLog))
   const buildIndex = await running(startBuildIndex({
+    ...secure,
     port: 0,
     store: stores(root, 'build-index'),
     tagTypes: [{ pattern: /.*/, type: 'docker' }],
@@ -112,6 +118,7 @@ export async function startLocalCluster (t: Test, options: LocalClusterOptions):
   }, noLog, { sleep }))
   const buildIndexHosts = upstream(must(buildIndex.port))
   const proxy = await running(startProxy({
+    ...secure,
     ports: [0, 0],
     serverPort: 0,
     castore: stores(root, 'proxy'),

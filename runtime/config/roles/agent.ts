@@ -50,6 +50,7 @@ export const agentRole = role({
     docker: dockerConfig(file.containerRuntime, file.dockerDaemon),
     containerd: file.containerRuntime.containerd,
     memory: file.own.memory,
-    registry: file.own.registry
+    registry: file.own.registry,
+    ...file.tls === undefined ? {} : { tls: file.tls }
   })
 })
