@@ -12,6 +12,8 @@ import { type RunningComponent } from '../core/component.js'
 import { type Logger } from '../observe/log.js'
 import { createRegistry } from '../registry/server.js'
 import { CasStore } from '../store/cas.js'
+import { onlyFrom } from './allow-list.js'
+import { withBackup } from './backup.js'
 import { AgentHealth } from './health.js'
 import { Preloader } from './preload.js'
 import { createAgentRegistry, createAgentServer } from './server.js'
@@ -63,10 +65,16 @@ export async function startAgent (config: AgentConfig, log: Logger): Promise<Run
       probe: async options => await swarm.probe(options),
       probeTimeoutMs: config.scheduler.probeTimeoutMs,
       buildIndex: tags,
-      tracker
+      tracker,
+      readinessTtlMs: config.readinessTtlMs
     })
     const pulls = createRegistry({ reads, writes: undefined }, { log, records: tags.records, membership: 'ignored', mirror: config.registry.mirror })
-    const registry = createAgentRegistry({ health, registry: pulls, log })
+    const { backup: address, allowed = [] } = config
+    const backup = address === undefined ? undefined : createHttp()
+    undo.add('backup registry', async () => { await backup?.close() })
+    const registry = createAgentRegistry({
+      health, registry: backup === undefined || address === undefined ? pulls : withBackup(pulls, { address, http: backup, log }), log
+    })
     const servers: HttpServer[] = []
     undo.add('servers', async () => { await Promise.all(servers.map(async server => await server.close(DRAIN_MS))) })
     const serve = async (handler: Handler, port: number, tls?: ServerTls): Promise<number> => {
@@ -74,7 +82,7 @@ export async function startAgent (config: AgentConfig, log: Logger): Promise<Run
       servers.push(server)
       return server.port
     }
-    const registryPort = await serve(registry, config.registryPort, tls)
+    const registryPort = await serve(onlyFrom(allowed, registry), config.registryPort, tls)
     const preloader = new Preloader({ docker: config.docker, containerd: config.containerd, registryAddress: `127.0.0.1:${registryPort}`, log })
     const ports = {
       'agent-registry-port': registryPort,

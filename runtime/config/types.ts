@@ -18,6 +18,7 @@ import { type RegistryConfig } from './sections/registry.js'
 import { type RingConfig } from './sections/hashring.js'
 import { type RetryConfig, type SyncRetryConfig } from './sections/retry.js'
 import { type SchedulerConfig } from './sections/scheduler.js'
+import { type Source } from './sections/allowed.js'
 import { type TlsConfig } from './sections/tls.js'
 import { type TagTypeConfig } from './sections/tag-types.js'
 import { type OriginStoreConfig } from './sections/tracker-server.js'
@@ -53,6 +54,11 @@ export interface AgentConfig {
   readonly containerd: ContainerdConfig
   readonly memory: MemoryConfig
   readonly registry: RegistryConfig
+  /** Who may use the registry port; empty: everybody. */
+  readonly allowed?: readonly Source[]
+  /** Registry that is asked for what this one cannot answer. */
+  readonly backup?: string | undefined
+  readonly readinessTtlMs?: number
   /** Undefined: plain HTTP everywhere. */
   readonly tls?: TlsConfig
 }

@@ -1,5 +1,6 @@
 import { intFlag, stringFlag } from '../flags.js'
-import { choice, nested, section, unused } from '../schema.js'
+import { choice, duration, list, nested, optionalAddress, section, unused } from '../schema.js'
+import { sourceShape } from '../sections/allowed.js'
 import { common, registryBlock } from '../sections/common.js'
 import { containerRuntime, dockerConfig, dockerDaemon } from '../sections/container-runtime.js'
 import { memoryAndRegistry } from '../sections/memory.js'
@@ -8,6 +9,10 @@ import { agentStore } from '../sections/store.js'
 import { passiveRing, passiveUpstream } from '../sections/upstream.js'
 import { type AgentConfig } from '../types.js'
 import { role } from './role.js'
+
+const agentserver = section({
+  readiness_cache_ttl: duration({ as: 'readinessTtlMs', default: '0s', min: 0, doc: 'How long it is remembered that this agent was ready.' })
+})
 
 export const agentRole = role({
   name: 'agent',
@@ -28,9 +33,9 @@ export const agentRole = role({
     shoal: nested('own', memoryAndRegistry, 'What only this program has.'),
     ...common,
     registry: registryBlock,
-    registry_backup: unused('A second registry for what this one cannot answer.'),
-    allowed_cidrs: unused('Who may use the registry port. It answers everybody.'),
-    agentserver: unused('How long readiness is remembered.'),
+    registry_backup: optionalAddress({ as: 'backup', doc: 'A registry that speaks plain HTTP, asked for what this one answers with 404 or 5xx.' }),
+    allowed_cidrs: list({ as: 'allowed', of: sourceShape(), doc: 'Who may use the registry port, addresses and networks; others get 403. Without any, everybody may.' }),
+    agentserver: nested('agentserver', agentserver, 'The HTTP API.'),
     container_runtime: nested('containerRuntime', containerRuntime, 'What pulls images for the preload.'),
     docker_daemon: nested('dockerDaemon', dockerDaemon, 'The older name of `container_runtime.docker`.'),
     network_event: unused('A file of peer events.')
@@ -51,6 +56,9 @@ export const agentRole = role({
     containerd: file.containerRuntime.containerd,
     memory: file.own.memory,
     registry: file.own.registry,
+    allowed: file.allowed.flat(),
+    backup: file.backup,
+    readinessTtlMs: file.agentserver.readinessTtlMs,
     ...file.tls === undefined ? {} : { tls: file.tls }
   })
 })

@@ -87,7 +87,10 @@ container_runtime: { docker: { docker_host: unix:///var/run/docker.sock } }
     docker: { host: 'unix:///var/run/docker.sock', version: '1.21' },
     containerd: { address: '/run/containerd/containerd.sock' },
     memory: MEMORY,
-    registry: REGISTRY
+    registry: REGISTRY,
+    allowed: [{ address: '127.0.0.1', family: 'ipv4', prefixBits: 32 }, { address: '172.17.0.1', family: 'ipv4', prefixBits: 32 }],
+    backup: undefined,
+    readinessTtlMs: 0
   })
   t.equal(agentRole.load([...args, '--peer-ip', 'agent-7'], HOST).config.peerIp, 'agent-7')
   t.throws(() => agentRole.load(args.slice(0, -3), HOST).config && agentRole.load(['--config', config], HOST), { code: 'CONFIG_INVALID', message: /--peer-port is required/ })
