@@ -12,7 +12,9 @@ t.test('that it was ready is remembered for a while, that it was not is not', as
       if (!isReady) throw new Error('not yet')
     }
   }
-  const health = new AgentHealth({ probe: async () => {}, probeTimeoutMs: 1000, buildIndex: dependency, tracker: dependency, readinessTtlMs: 500, clock: time.clock })
+  const health = new AgentHealth({
+    probe: async () => {}, probeTimeoutMs: 1000, buildIndex: dependency, tracker: dependency, readinessTtlMs: 500, clock: time.clock
+  })
   const statuses = async (): Promise<[number, number]> => [(await health.ready()).status, checks]
   t.same(await statuses(), [503, 2])
   isReady = true
