@@ -4,7 +4,7 @@ import { route } from './route.js'
 export const buildIndexApi = {
   health: route('GET', '/health', '200 `OK`.'),
   readiness: route('GET', '/readiness', '200 if backends that must be ready and an origin are, 503 and what is missing.'),
-  putTag: route('PUT', '/tags/{tag}/digest/{digest}', 'Points a tag at a manifest that the origins have; `?replicate=true` also in other clusters.'),
+  putTag: route('PUT', '/tags/{tag}/digest/{digest}', 'Points a tag at a manifest that the origins have; `?replicate=true` also in other clusters; `?onlyif=` a digest, or `none`: 409 if it points elsewhere.'),
   hasTag: route('HEAD', '/tags/{tag}', '200 or 404.'),
   getTag: route('GET', '/tags/{tag}', 'The digest that a tag points at.'),
   /** Ours. `?digest=` deletes the tag only if it points there. */

@@ -112,7 +112,7 @@ export class ProxyTransfer implements RegistryReads, RegistryWrites {
     this.#manifests.set(digest, bytes)
   }
 
-  async putTag (repository: string, tag: string, digest: Digest, options?: TransferOptions): Promise<void> {
+  async putTag (repository: string, tag: string, digest: Digest, options?: TransferOptions & { readonly onlyIf?: Digest | 'none' }): Promise<void> {
     await this.#options.tags.put(`${repository}:${tag}`, digest, { ...options, replicate: true })
   }
 
