@@ -11,6 +11,7 @@ export const agentApi = {
   preload: route('GET', '/preload/tags/{tag}', 'Has the container runtime of this host pull an image: `?runtime=docker` or `containerd`, `?namespace=` of containerd.'),
   /** Ours: the same, with the method of something that has an effect. */
   postPreload: route('POST', '/preload/tags/{tag}', 'The same.'),
+  configureScheduler: route('PATCH', '/x/config/scheduler', 'Replaces the configuration of the peer thread, as JSON in Kraken\'s field names; what is absent has its default.'),
   blacklist: route('GET', '/x/blacklist', 'Peers that are left alone for a while.'),
   /** Ours: what the peer thread counted since the start. */
   stats: route('GET', '/x/stats', 'What the peer thread counted since the start.')

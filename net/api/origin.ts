@@ -20,6 +20,7 @@ export const originApi = {
   peerContext: route('GET', '/internal/peercontext', 'How this origin is known to peers.'),
   stat: route('HEAD', '/internal/namespace/{namespace}/blobs/{digest}', 'Size of a blob; `?local=true` only if it is here.'),
   metaInfo: route('GET', '/internal/namespace/{namespace}/blobs/{digest}/metainfo', 'The pieces of a blob; 202 while it is fetched from the backend.'),
+  configureScheduler: route('PATCH', '/x/config/scheduler', 'Replaces the configuration of the peer thread, as an agent does.'),
   /** Ours: copies that are missing somewhere. */
   replication: route('GET', '/x/replication', 'Copies that are missing somewhere.'),
   commitDuplicate: route('PUT', '/internal/duplicate/namespace/{namespace}/blobs/{digest}/uploads/{uid}', 'Ends the upload of a copy whose write-back is to come later.')

@@ -4,8 +4,8 @@ import { createTrackerClient } from '../../net/client/tracker-client.js'
 import { systemSleep } from '../../net/client/upstream.js'
 import { type Handler, type HttpServer, type ServerTls } from '../../net/http/engine.js'
 import { listen } from '../../net/http/uws.js'
-import { Swarm } from '../../workers/swarm-door.js'
 import { readCertificates } from '../cluster/certificates.js'
+import { ReconfigurableSwarm } from '../cluster/reconfigurable-swarm.js'
 import { UndoList } from '../cluster/undo-list.js'
 import { type AgentConfig } from '../config/types.js'
 import { type RunningComponent } from '../core/component.js'
@@ -41,7 +41,7 @@ export async function startAgent (config: AgentConfig, log: Logger): Promise<Run
     const { server: tls, client: clientTls } = readCertificates(config.tls)
     const cache = new CasStore({ cacheDir: config.store.cacheDir, log })
     await cache.prepare()
-    const swarm = await Swarm.start({
+    const swarm = await ReconfigurableSwarm.start({
       mode: 'leecher',
       ip: config.peerIp,
       port: config.peerPort,
@@ -51,7 +51,7 @@ export async function startAgent (config: AgentConfig, log: Logger): Promise<Run
       slotCount: config.memory.swarmSlots,
       tracker: config.tracker,
       clientTls
-    })
+    }, log)
     undo.add('swarm', async () => await swarm.close())
     const http = createHttp(clientTls)
     undo.add('clients', async () => await http.close())

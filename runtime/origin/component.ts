@@ -8,12 +8,12 @@ import { originApi, STORE_ID_HEADER } from '../../net/api/origin.js'
 import { type Router } from '../../net/http/router.js'
 import { listen } from '../../net/http/uws.js'
 import { createHashPool, type HashPool } from '../../workers/pool.js'
-import { Swarm } from '../../workers/swarm-door.js'
 import { Uploads } from '../../workers/upload-door.js'
 import { BackendManager } from '../backend/manager.js'
 import { readCertificates } from '../cluster/certificates.js'
 import { Membership } from '../cluster/membership.js'
 import { ownAddresses } from '../cluster/own-address.js'
+import { ReconfigurableSwarm } from '../cluster/reconfigurable-swarm.js'
 import { TaskGroup } from '../cluster/task-group.js'
 import { UndoList } from '../cluster/undo-list.js'
 import { type OriginConfig } from '../config/types.js'
@@ -70,7 +70,7 @@ export async function startOrigin (config: OriginConfig, log: Logger): Promise<R
     undos.add('task queue', async () => { await queue.close() })
     const pool = createHashPool({ threads: Math.min(HASH_THREADS_MAX, availableParallelism()) })
     undos.add('hash pool', async () => { await pool.close() })
-    const [uploads, swarm] = await allDecided(startUploads(config, undos), startSwarm(config, undos))
+    const [uploads, swarm] = await allDecided(startUploads(config, undos), startSwarm(config, undos, log))
     const http = createHttp(clientTls)
     undos.add('http', async () => { await http.close() })
     const storeId = await storeIdOf(config.castore.cacheDir)
@@ -104,7 +104,7 @@ interface Parts {
   readonly queue: TaskQueue
   readonly pool: HashPool
   readonly uploads: Uploads
-  readonly swarm: Swarm
+  readonly swarm: ReconfigurableSwarm
   readonly http: Http
   readonly placement: Membership
   readonly tasks: TaskGroup
@@ -174,7 +174,7 @@ function wire (parts: Parts): Router {
   }
   const checkNamespace = (namespace: string): void => { writeBack.check(namespace) }
   const missingCopies = (): MissingCopies => ({ owed: owed.count, underRepair: repair.backlog })
-  const services = { blobs, pushes, refresh, cleanup, placement, backend, peer, storeId, missingCopies, checkReady, checkNamespace }
+  const services = { blobs, pushes, refresh, cleanup, placement, backend, peer, storeId, missingCopies, checkReady, checkNamespace, swarm }
   return withTasks(originRouter(services, { log }), queue)
 }
 
@@ -191,8 +191,10 @@ async function startUploads ({ castore, memory, pieceLengths, durability }: Orig
   return uploads
 }
 
-async function startSwarm ({ castore, memory, peerIp, peerPort, peerIdPolicy, scheduler }: OriginConfig, undos: UndoList): Promise<Swarm> {
-  const swarm = await Swarm.start({
+async function startSwarm (
+  { castore, memory, peerIp, peerPort, peerIdPolicy, scheduler }: OriginConfig, undos: UndoList, log: Logger
+): Promise<ReconfigurableSwarm> {
+  const swarm = await ReconfigurableSwarm.start({
     mode: 'seeder',
     ip: peerIp,
     port: peerPort,
@@ -202,7 +204,7 @@ async function startSwarm ({ castore, memory, peerIp, peerPort, peerIdPolicy, sc
     scheduler,
     slotCount: memory.swarmSlots,
     tracker: undefined
-  })
+  }, log)
   undos.add('swarm', async () => { await swarm.close() })
   return swarm
 }
