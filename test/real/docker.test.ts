@@ -5,7 +5,7 @@ import { Dockerd } from '../support/dockerd.js'
 import { call } from '../support/http-call.js'
 import { makeImage } from '../support/image.js'
 import { must } from '../support/must.js'
-import { arePresent } from '../support/programs.js'
+import { canRunAsRoot } from '../support/programs.js'
 import { pushImage } from '../support/registry.js'
 import { startAgentBeside, startTestSystem, temporaryFolder } from '../support/system.js'
 
@@ -14,7 +14,7 @@ import { startAgentBeside, startTestSystem, temporaryFolder } from '../support/s
 const MIB = 1024 * 1024
 
 async function main (): Promise<void> {
-  if (!arePresent(t, 'dockerd', 'docker')) return
+  if (!canRunAsRoot(t, 'dockerd', 'docker')) return
   const system = await startTestSystem(t)
   const { proxyPort, agents } = system
   const [mirror, agent] = [must(agents[0]), must(agents[1])]

@@ -79,7 +79,9 @@ export interface AgentBesideOptions {
 }
 
 /** Another agent of the system, configured as its first one but for what the options say. */
-export async function startAgentBeside (t: Test, { dataDir, plan }: TestSystem, { trackerPort = plan.tracker.port, blocks = {} }: AgentBesideOptions): Promise<TestAgent> {
+export async function startAgentBeside (
+  t: Test, { dataDir, plan }: TestSystem, { trackerPort = plan.tracker.port, blocks = {} }: AgentBesideOptions
+): Promise<TestAgent> {
   const [registryPort = 0, serverPort = 0, peerPort = 0] = await freePorts(3)
   const folder = temporaryFolder(t)
   const configFile = join(folder, 'agent.yaml')
