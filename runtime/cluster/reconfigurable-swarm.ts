@@ -12,6 +12,8 @@ type SwarmOptions = Parameters<typeof Swarm.start>[0]
  */
 export class ReconfigurableSwarm {
   #current: Promise<Swarm>
+  /** A change that waits for the one before it; whoever asks meanwhile changes what it will be. */
+  #next: { scheduler: SchedulerConfig, done: Promise<void> } | undefined
   #isClosing = false
 
   private constructor (first: Swarm, readonly options: SwarmOptions, readonly log: Logger) {
@@ -31,16 +33,20 @@ export class ReconfigurableSwarm {
 
   /** Resolves when the new one listens. A process whose swarm does not come back ends, to be started anew. */
   async reconfigure (scheduler: SchedulerConfig): Promise<void> {
-    const next = this.#current.then(async old => {
-      if (this.#isClosing) return old
-      await old.close()
-      const swarm = await Swarm.start({ ...this.options, port: this.port, scheduler })
-      this.log.info({ port: swarm.port }, 'swarm reconfigured')
-      return swarm
+    if (this.#next !== undefined) {
+      this.#next.scheduler = scheduler
+      return await this.#next.done
+    }
+    const next = { scheduler, done: Promise.resolve() }
+    this.#next = next
+    const starting = this.#current.then(async old => {
+      this.#next = undefined
+      return this.#isClosing ? old : await this.#replace(old, next.scheduler)
     })
-    this.#current = next
-    next.catch((error: unknown) => setImmediate(() => { throw error }))
-    await next
+    this.#current = starting
+    starting.catch((error: unknown) => setImmediate(() => { throw error }))
+    next.done = starting.then(() => {})
+    await next.done
   }
 
   async open (namespace: string, digest: Digest, options?: Parameters<Swarm['open']>[2]): ReturnType<Swarm['open']> {
@@ -54,6 +60,13 @@ export class ReconfigurableSwarm {
   async blacklist (): ReturnType<Swarm['blacklist']> { return await (await this.#current).blacklist() }
 
   async stats (): ReturnType<Swarm['stats']> { return await (await this.#current).stats() }
+
+  async #replace (old: Swarm, scheduler: SchedulerConfig): Promise<Swarm> {
+    await old.close()
+    const swarm = await Swarm.start({ ...this.options, port: this.port, scheduler })
+    this.log.info({ port: swarm.port }, 'swarm reconfigured')
+    return swarm
+  }
 
   async close (): Promise<void> {
     this.#isClosing = true

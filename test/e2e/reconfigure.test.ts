@@ -24,6 +24,8 @@ t.test('the scheduler is configured while it runs', async t => {
     t.equal(other.status, 200, 'who comes meanwhile waits')
     await t.resolves(pullImage(agentRegistry, 'team/app', `v${round}`, image))
   }
+  const crowd = Array.from({ length: 50 }, async () => (await call(agentServer, 'PATCH', agentApi.configureScheduler.path, { body: '{}' })).status)
+  t.same(new Set(await Promise.all(crowd)), new Set([200]), 'many at once')
   t.equal(await peerContext(), before, `the same peer on port ${originPeer}`)
   t.match(await call(origin, 'PATCH', originApi.configureScheduler.path, { body: '{' }), { status: 500, body: Buffer.from('decode body: unexpected EOF') })
   t.match(await call(agentServer, 'PATCH', agentApi.configureScheduler.path, { body: '{"ConnTTL":"x"}' }), { status: 400 })
