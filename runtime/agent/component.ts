@@ -50,7 +50,8 @@ export async function startAgent (config: AgentConfig, log: Logger): Promise<Run
       scheduler: config.scheduler,
       slotCount: config.memory.swarmSlots,
       tracker: config.tracker,
-      clientTls
+      clientTls,
+      inlineBytesMax: config.inlineBytesMax
     }, log)
     undo.add('swarm', async () => await swarm.close())
     const http = createHttp(clientTls)

@@ -53,6 +53,8 @@ export interface AgentConfig {
   readonly docker: DockerConfig
   readonly containerd: ContainerdConfig
   readonly memory: MemoryConfig
+  /** Blobs of at most this size are taken from the trackers. */
+  readonly inlineBytesMax: number
   readonly registry: RegistryConfig
   /** Who may use the registry port; empty: everybody. */
   readonly allowed?: readonly Source[]

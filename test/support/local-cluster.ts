@@ -130,6 +130,7 @@ export async function startLocalCluster (t: Test, options: LocalClusterOptions):
   }, noLog))
   const startOneAgent = async (name: string): Promise<RunningComponent['ports']> => await running(startAgent({
     ...common,
+    inlineBytesMax: 0,
     serverPort: 0,
     registryPort: 0,
     store: { downloadDir: join(root, name, 'download'), cacheDir: join(root, name, 'cache') },

@@ -3,7 +3,7 @@ import { choice, duration, list, nested, optionalAddress, section, unused } from
 import { sourceShape } from '../sections/allowed.js'
 import { common, registryBlock } from '../sections/common.js'
 import { containerRuntime, dockerConfig, dockerDaemon } from '../sections/container-runtime.js'
-import { memoryAndRegistry } from '../sections/memory.js'
+import { memoryRegistryAndInlining } from '../sections/memory.js'
 import { scheduler } from '../sections/scheduler.js'
 import { agentStore } from '../sections/store.js'
 import { passiveRing, passiveUpstream } from '../sections/upstream.js'
@@ -30,7 +30,7 @@ export const agentRole = role({
     peer_id_factory: choice({ as: 'peerIdPolicy', of: ['addr_hash', 'random'], doc: 'How this peer is named: after its address, which survives restarts, or anew at each start.' }),
     tracker: nested('tracker', passiveRing, 'The trackers.'),
     build_index: nested('buildIndex', passiveUpstream, 'The build-indexes.'),
-    shoal: nested('own', memoryAndRegistry, 'What only this program has.'),
+    shoal: nested('own', memoryRegistryAndInlining, 'What only this program has.'),
     ...common,
     registry: registryBlock,
     registry_backup: optionalAddress({ as: 'backup', doc: 'A registry that speaks plain HTTP, asked for what this one answers with 404 or 5xx.' }),
@@ -54,8 +54,7 @@ export const agentRole = role({
     buildIndex: file.buildIndex,
     docker: dockerConfig(file.containerRuntime, file.dockerDaemon),
     containerd: file.containerRuntime.containerd,
-    memory: file.own.memory,
-    registry: file.own.registry,
+    ...file.own,
     allowed: file.allowed.flat(),
     backup: file.backup,
     readinessTtlMs: file.agentserver.readinessTtlMs,

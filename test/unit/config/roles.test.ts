@@ -88,6 +88,7 @@ container_runtime: { docker: { docker_host: unix:///var/run/docker.sock } }
     containerd: { address: '/run/containerd/containerd.sock' },
     memory: MEMORY,
     registry: REGISTRY,
+    inlineBytesMax: 65_536,
     allowed: [{ address: '127.0.0.1', family: 'ipv4', prefixBits: 32 }, { address: '172.17.0.1', family: 'ipv4', prefixBits: 32 }],
     backup: undefined,
     readinessTtlMs: 0
