@@ -3,7 +3,6 @@ import { availableParallelism } from 'node:os'
 import { type Digest } from '../runtime/core/digest.js'
 import { AppError, systemCodeOf } from '../runtime/core/errors.js'
 import { type PeerId } from '../runtime/core/peer-id.js'
-import { type SchedulerConfig } from '../runtime/config/types.js'
 import { type SwarmCalls, type SwarmEvents, type SwarmOptions, type SwarmStats } from './jobs.js'
 import { openBlob, type OpenBlob, Progress } from './open-blob.js'
 import { type ServiceDoor, startService } from './pool.js'
@@ -15,41 +14,35 @@ const OPEN_ATTEMPTS = 3
 /** The main thread's side of the swarm service: downloads and seeding happen in a thread of their own. */
 export class Swarm {
   readonly #progress = new Map<Digest, Progress>()
-  #restarting: Promise<void> = Promise.resolve()
-  #isClosed = false
 
   private constructor (
-    readonly options: SwarmOptions,
-    public door: ServiceDoor<SwarmCalls, SwarmEvents>,
+    readonly door: ServiceDoor<SwarmCalls, SwarmEvents>,
     /** How other peers know us. */
-    public peerId: PeerId,
+    readonly peerId: PeerId,
     /** The peer port that is really listened on. */
     readonly port: number
   ) {
-    this.#listen(door)
+    // Without its swarm thread the process can do nothing useful: end it, so that whoever supervises it starts it anew.
+    void door.failed.then(error => setImmediate(() => { throw error }))
+    door.on('verified', event => this.#progress.get(event.digest)?.verified(event.piece))
+    door.on('ended', event => {
+      const progress = this.#progress.get(event.digest)
+      this.#progress.delete(event.digest)
+      progress?.end(event.error === undefined ? undefined : new AppError(event.error.code, event.error.message))
+    })
   }
 
   /** Starts the thread and listens on the peer port. @throws AppError UNAVAILABLE if the port is taken */
   static async start (options: Omit<SwarmOptions, 'hashThreads'> & { hashThreads?: number }): Promise<Swarm> {
     const hashThreads = options.hashThreads ?? Math.min(4, Math.max(2, availableParallelism() - 1))
-    const started = await launch({ ...options, hashThreads })
-    return new Swarm({ ...options, hashThreads }, started.door, started.self.peerId, started.self.port)
-  }
-
-  /** Starts the thread anew with another configuration, on the same port; downloads that run fail. */
-  async restart (scheduler: SchedulerConfig): Promise<void> {
-    const restarted = this.#restarting.then(async () => {
-      if (this.#isClosed) throw new AppError('UNAVAILABLE', 'the swarm is shutting down')
-      await this.door.close()
-      this.#endAll('the swarm was started anew')
-      const { door, self } = await launch({ ...this.options, port: this.port, scheduler })
-      this.door = door
-      this.peerId = self.peerId
-      this.#listen(door)
-    })
-    // Without its swarm the process can do nothing useful, as when the thread dies by itself.
-    this.#restarting = restarted.catch((error: unknown) => { if (!this.#isClosed) setImmediate(() => { throw error }) })
-    await restarted
+    const door = await startService<SwarmCalls, SwarmEvents, SwarmOptions>('swarm', { ...options, hashThreads })
+    try {
+      const self = await door.call('self', {})
+      return new Swarm(door, self.peerId, self.port)
+    } catch (error) {
+      await door.close()
+      throw error
+    }
   }
 
   /** Downloads the blob, or joins a download that is under way, and answers when it is verified and in the cache. */
@@ -77,25 +70,8 @@ export class Swarm {
   async stats (): Promise<SwarmStats> { return await this.door.call('stats', {}) }
 
   async close (): Promise<void> {
-    this.#isClosed = true
-    await this.#restarting
     await this.door.close()
-    this.#endAll('the swarm is shutting down')
-  }
-
-  #listen (door: ServiceDoor<SwarmCalls, SwarmEvents>): void {
-    // Without its swarm thread the process can do nothing useful: end it, so that whoever supervises it starts it anew.
-    void door.failed.then(error => setImmediate(() => { throw error }))
-    door.on('verified', event => this.#progress.get(event.digest)?.verified(event.piece))
-    door.on('ended', event => {
-      const progress = this.#progress.get(event.digest)
-      this.#progress.delete(event.digest)
-      progress?.end(event.error === undefined ? undefined : new AppError(event.error.code, event.error.message))
-    })
-  }
-
-  #endAll (why: string): void {
-    for (const progress of this.#progress.values()) progress.end(new AppError('CANCELLED', why))
+    for (const progress of this.#progress.values()) progress.end(new AppError('CANCELLED', 'the swarm is shutting down'))
     this.#progress.clear()
   }
 
@@ -148,16 +124,6 @@ export class Swarm {
     if (progress.isEnded) return
     // Fails only when the service is being stopped, and then nobody need know.
     await this.door.call(call, input).catch(() => {})
-  }
-}
-
-async function launch (options: SwarmOptions): Promise<{ door: ServiceDoor<SwarmCalls, SwarmEvents>, self: SwarmCalls['self']['output'] }> {
-  const door = await startService<SwarmCalls, SwarmEvents, SwarmOptions>('swarm', options)
-  try {
-    return { door, self: await door.call('self', {}) }
-  } catch (error) {
-    await door.close()
-    throw error
   }
 }
 

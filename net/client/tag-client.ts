@@ -76,9 +76,14 @@ class ClusterTagClient implements TagClient {
 
   async close (): Promise<void> { await this.#upstream.close() }
 
-  async put (tag: string, digest: Digest, options: CallOptions & { replicate?: boolean } = {}): Promise<void> {
-    const path = pathOf(buildIndexApi.putTag, { tag, digest }) + (options.replicate === true ? '?replicate=true' : '')
-    must200(`put of tag ${tag}`, await this.#call({ method: 'PUT', path, timeoutMs: PUT_MS }, options))
+  async put (tag: string, digest: Digest, options: CallOptions & { replicate?: boolean, onlyIf?: Digest | 'none' } = {}): Promise<void> {
+    const { replicate = false, onlyIf } = options
+    const query = [...replicate ? ['replicate=true'] : [], ...onlyIf === undefined ? [] : [`onlyif=${onlyIf}`]].join('&')
+    const call: Call = { method: 'PUT', path: pathOf(buildIndexApi.putTag, { tag, digest }) + (query === '' ? '' : `?${query}`), timeoutMs: PUT_MS }
+    // With a condition all ask the same build-index, which lets them take turns.
+    const answer = await this.#call(call, options, onlyIf === undefined ? undefined : (await this.#hosts()).toSorted())
+    if (answer.status === 409) throw new AppError('TAG_EXISTS', answer.text)
+    must200(`put of tag ${tag}`, answer)
   }
 
   async get (tag: string, options?: CallOptions): Promise<Digest | undefined> {
@@ -137,9 +142,9 @@ class ClusterTagClient implements TagClient {
     throw new AppError('UNAVAILABLE', `the list of ${path} has no end after ${PAGES_MAX} pages`)
   }
 
-  async #call (call: Call, options: CallOptions = {}): Promise<HttpAnswer> {
+  async #call (call: Call, options: CallOptions = {}, order?: readonly string[]): Promise<HttpAnswer> {
     const failures: unknown[] = []
-    const hosts = this.#http.wellFirst(await this.#hosts())
+    const hosts = this.#http.wellFirst(order ?? await this.#hosts())
     for (const [i, address] of hosts.entries()) {
       try {
         return await this.#http.call({ ...call, address, signal: options.signal, isReplaceable: i < hosts.length - 1 })

@@ -4,7 +4,7 @@ import { json, ok, text, TEXT_TYPE } from '../../net/http/reply.js'
 import { createRouter, type Router } from '../../net/http/router.js'
 import { buildIndexApi, TAG_VERSION_HEADER } from '../../net/api/build-index.js'
 import { parseDigest, type Digest } from '../core/digest.js'
-import { AppError, messageOf } from '../core/errors.js'
+import { AppError, isAppError, messageOf } from '../core/errors.js'
 import { field, isRecord, parseFirstJson } from '../core/json.js'
 import { type Logger } from '../observe/log.js'
 import { formatVersion, parseVersion, type TagVersion } from '../store/tag-version.js'
@@ -19,6 +19,8 @@ const PUT_BODY_BYTES_MAX = 64 * 1024
 const DELAY_MAX_MS = 31 * 86_400_000
 
 export interface PutOptions {
+  /** Where the tag must point for it to be put. */
+  readonly onlyIf?: Expected
   /** Has the tag copied to other clusters. */
   readonly isReplicated?: boolean
   /** Since when it points there, if another cluster says so. */
@@ -27,7 +29,11 @@ export interface PutOptions {
 
 /** What the routes call. */
 export interface BuildIndexService {
-  /** Checks that the tag is complete, then points it at `digest`. */
+  /**
+   * Checks that the tag is complete, then points it at `digest`. With `onlyIf` only from there: of several such puts through
+   * one build-index one succeeds, and the others know that they have to look again.
+   * @throws AppError TAG_EXISTS if it points elsewhere
+   */
   put (tag: string, digest: Digest, signal: AbortSignal, options?: PutOptions): Promise<void>
   /** Points the tag at `digest` because another build-index, which has checked it, says so; it may say since when. */
   putDuplicate (tag: string, digest: Digest, version: TagVersion | undefined, delayMs: number): Promise<void>
@@ -72,6 +78,9 @@ export function buildIndexRouter (service: BuildIndexService, log: Logger): Rout
   return router
 }
 
+/** What a tag is expected to point at; `none`: it is expected not to be there. */
+export type Expected = Digest | 'none'
+
 interface Site { readonly service: BuildIndexService, readonly log: Logger }
 
 async function readiness (service: BuildIndexService, { signal }: HttpRequest): Promise<Reply> {
@@ -87,7 +96,14 @@ async function putTag ({ service, log }: Site, request: HttpRequest, params: Tag
   const { tag, digest } = targetOf(params)
   return orFailure(log.child({ tag }), '', async () => {
     const isReplicated = booleanOf('replicate', query.get('replicate') ?? 'false')
-    await service.put(tag, digest, request.signal, { isReplicated, version: parseVersion(request.header(TAG_VERSION_HEADER) ?? '') })
+    const onlyIf = query.get('onlyif')
+    const version = parseVersion(request.header(TAG_VERSION_HEADER) ?? '')
+    try {
+      await service.put(tag, digest, request.signal, { isReplicated, version, ...onlyIf === null ? {} : { onlyIf: expectedOf(onlyIf) } })
+    } catch (error) {
+      if (!isAppError(error, 'TAG_EXISTS')) throw error
+      return text(error.message, 409)
+    }
     return ok()
   })
 }
@@ -135,6 +151,9 @@ async function deleteTag ({ service, log }: Site, tag: string, digest: string | 
   const only = digest === null ? undefined : parseDigest(digest)
   return orFailure(log.child({ tag }), 'storage: ', async () => ({ status: await service.delete(tag, only, signal) ? 202 : 404 }))
 }
+
+/** @throws AppError DIGEST_INVALID */
+function expectedOf (text: string): Expected { return text === 'none' ? 'none' : parseDigest(text) }
 
 /** Bare tags; names that are not `repo:tag` are left out. */
 async function listRepository (service: BuildIndexService, request: HttpRequest, repository: string, query: URLSearchParams): Promise<Reply> {

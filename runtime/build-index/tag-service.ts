@@ -1,8 +1,9 @@
 import { type BlobClient } from '../../net/client/clients.js'
 import { type Clock } from '../core/clock.js'
 import { type Digest } from '../core/digest.js'
-import { isAppError } from '../core/errors.js'
-import { DELETED, isCredible, isDeletion, newerOf, compareVersions, type Stamp, stampAfter, type TagVersion } from '../store/tag-version.js'
+import { AppError, isAppError } from '../core/errors.js'
+import { KeyedLock } from '../store/keyed-lock.js'
+import { DELETED, isCredible, isDeletion, newerOf, compareVersions, type Stamp, stampAfter, successorOf, type TagVersion } from '../store/tag-version.js'
 import { type Dependencies, type Dependency } from './dependencies.js'
 import { type Neighbours } from './neighbours.js'
 import { type Remotes } from './remotes.js'
@@ -37,12 +38,15 @@ export interface TagServiceOptions {
  * reach know, and what it gives they all know when it is given: so nobody ever sees a tag move back.
  */
 export class TagService implements BuildIndexService {
+  /** Of puts that depend on what the tag points at. */
+  readonly #turns = new KeyedLock<string>()
+
   constructor (readonly options: TagServiceOptions) {}
 
   get originAddress (): string { return this.options.originAddress }
 
-  async put (tag: string, digest: Digest, signal: AbortSignal, { isReplicated = false, version: given }: PutOptions = {}): Promise<void> {
-    const { tags, dependencies, neighbours, backend, clock } = this.options
+  async put (tag: string, digest: Digest, signal: AbortSignal, { isReplicated = false, version: given, onlyIf }: PutOptions = {}): Promise<void> {
+    const { dependencies, backend, clock } = this.options
     backend?.check(tag)
     const limited = { signal: AbortSignal.any([signal, AbortSignal.timeout(PUT_LIMIT_MS)]) }
     const isDated = given?.digest === digest && isCredible(given.stamp, clock.wall())
@@ -50,8 +54,14 @@ export class TagService implements BuildIndexService {
     const [needed, stamp] = await Promise.all([dependencies.resolve(tag, digest, limited), dated])
     await dependencies.check(tag, needed, limited)
     limited.signal.throwIfAborted()
-    const version = await tags.advance(tag, { digest, stamp })
-    await Promise.all([backend?.save(tag, 0), neighbours.tell(tag, version)])
+    if (onlyIf === undefined) await this.#advance(tag, { digest, stamp })
+    else {
+      await this.#turns.run(tag, async () => {
+        const found = await this.get(tag, limited.signal) ?? 'none'
+        if (found !== onlyIf) throw new AppError('TAG_EXISTS', `tag ${tag} points at ${found}, not at ${onlyIf}`)
+        await this.#advance(tag, { digest, stamp: await this.#nextStamp(tag, limited.signal) })
+      })
+    }
     if (isReplicated) await this.#replicate(tag, digest, needed)
   }
 
@@ -101,14 +111,18 @@ export class TagService implements BuildIndexService {
     return { digest: isDeletion(latest) ? DELETED : await tags.get(tag) ?? latest.digest, version: latest }
   }
 
-  /** A delete is a write as others are: the latest of them counts everywhere. */
+  /**
+   * A delete is a write as others are: the latest of them counts everywhere. One of a certain value comes right behind the
+   * write of that value, so that whatever else was written since then, anywhere, stays.
+   */
   async delete (tag: string, onlyIf: Digest | undefined, signal: AbortSignal): Promise<boolean> {
     const { tags, neighbours, clock, backend } = this.options
     const [own, theirs] = await Promise.all([this.#own(tag), neighbours.ask(tag, signal)])
     const latest = [...theirs.values()].reduce(newerOf, own)
     const digest = latest?.digest ?? await backend?.find(tag, signal)
     if (digest === undefined || digest === DELETED || (onlyIf !== undefined && digest !== onlyIf)) return false
-    const version = await tags.advance(tag, { digest: DELETED, stamp: stampAfter(clock.wall(), [latest?.stamp]) })
+    const stamp = onlyIf === undefined || latest === undefined ? stampAfter(clock.wall(), [latest?.stamp]) : successorOf(latest.stamp)
+    const version = await tags.advance(tag, { digest: DELETED, stamp })
     await Promise.all([backend?.save(tag, 0), neighbours.tell(tag, version)])
     return isDeletion(version)
   }
@@ -124,6 +138,12 @@ export class TagService implements BuildIndexService {
     const { origins, checkBackends } = this.options
     await checkBackends?.(signal)
     await origins.checkReadiness({ signal })
+  }
+
+  async #advance (tag: string, version: TagVersion): Promise<void> {
+    const { tags, neighbours, backend } = this.options
+    const found = await tags.advance(tag, version)
+    await Promise.all([backend?.save(tag, 0), neighbours.tell(tag, found)])
   }
 
   async #nextStamp (tag: string, signal: AbortSignal): Promise<Stamp> {

@@ -8,7 +8,7 @@ import { fileBody } from '../../net/http/file-body.js'
 import { parseChunkRange, rangeReply } from '../../net/http/range.js'
 import { BINARY_TYPE, json, ok, text, TEXT_TYPE } from '../../net/http/reply.js'
 import { createRouter, type RouteHandler, type Router, type RouterOptions } from '../../net/http/router.js'
-import { schedulerFromJson } from '../config/scheduler-json.js'
+import { schedulerFromJson } from '../config/sections/scheduler-json.js'
 import { type SchedulerConfig } from '../config/types.js'
 import { type Digest } from '../core/digest.js'
 import { AppError, isAppError, messageOf } from '../core/errors.js'
@@ -24,8 +24,8 @@ import { type BeginOptions, type Refresh } from './refresh.js'
 import { type RemoteCopies } from './remote-copies.js'
 
 const BLOB_TYPE = 'application/octet-stream-v1'
-const DUPLICATE_BODY_BYTES_MAX = 64 * 1024
 const CONFIG_BYTES_MAX = 64 * 1024
+const DUPLICATE_BODY_BYTES_MAX = 64 * 1024
 /** What clients are told to wait before they ask again for a blob that is on its way. */
 const ASK_AGAIN_HEADERS = { 'Retry-After': '1' }
 
@@ -53,8 +53,8 @@ export interface OriginServices {
   readonly missingCopies: () => MissingCopies
   /** Rejects, with the reason, while this origin cannot serve. */
   readonly checkReady: () => Promise<void>
-  /** Starts the peers anew. */
-  readonly changeScheduler: (scheduler: SchedulerConfig) => Promise<void>
+  /** Serves the blobs to peers. */
+  readonly swarm: { reconfigure (scheduler: SchedulerConfig): Promise<void> }
   /** Throws if what is pushed to a namespace could not be kept. */
   readonly checkNamespace: (namespace: string) => void
 }
@@ -62,7 +62,7 @@ export interface OriginServices {
 /** The blob server (http-api specification 5): each route is one call on a service. */
 export function originRouter (services: OriginServices, options: Omit<RouterOptions, 'component' | 'misses'>): Router {
   const { blobs, pushes, refresh, remoteCopies, cleanup, placement, backend, peer, storeId, missingCopies } = services
-  const { checkReady, changeScheduler, checkNamespace } = services
+  const { checkReady, checkNamespace, swarm } = services
   const router = withDebug(createRouter({ ...options, component: 'blobserver', misses: 'not-found' }))
 
   const on = <const Path extends string>(route: Route<Path>, handler: RouteHandler<Path>): void => {
@@ -105,6 +105,17 @@ export function originRouter (services: OriginServices, options: Omit<RouterOpti
   on(originApi.readiness, async () => {
     await checkReady().catch((error: unknown) => { throw new AppError('UNAVAILABLE', `not ready to serve traffic: ${messageOf(error)}`, { cause: error }) })
     return text('OK\n')
+  })
+  on(originApi.configureScheduler, async ({ body }) => {
+    const bytes = await body.bytes(CONFIG_BYTES_MAX)
+    try {
+      await swarm.reconfigure(schedulerFromJson(parseFirstJson(Buffer.from(bytes).toString(), 'json decode')))
+      return ok()
+    } catch (error) {
+      // The reference's origins answer 500 where its agents answer 400 (5.1).
+      if (isAppError(error, 'BODY_INVALID')) return text(error.message.replace(/^json decode/, 'decode body'), 500)
+      throw error
+    }
   })
   on(originApi.locations, (_, { digest }) =>
     ({ status: 200, headers: { [LOCATIONS_HEADER]: placement.locations(digestParam(digest)).join(',') } }))
@@ -166,13 +177,6 @@ export function originRouter (services: OriginServices, options: Omit<RouterOpti
     await blobs.overwriteMetaInfo(target, pieceBytes.value).catch((error: unknown) => { throw asInternal(error) })
     return ok()
   })
-  on(originApi.changeScheduler, async ({ body }) => {
-    const text = Buffer.from(await body.bytes(CONFIG_BYTES_MAX)).toString()
-    // The reference answers 500 here and 400 at its agents.
-    const changed = orInternal(() => schedulerFromJson(text))
-    await changeScheduler(changed)
-    return ok()
-  })
   on(originApi.forceCleanup, async ({ signal }, _, query) => {
     const { deleted, errors } = await cleanup.deleteOld(hoursParam(query) * 3_600_000, signal)
     return json({ deleted: orNull(deleted), errors: orNull(errors) }, { newline: true, type: TEXT_TYPE })
@@ -200,14 +204,6 @@ function delayIn (bytes: Uint8Array): number {
       throw new AppError('BODY_INVALID', 'decode body: expected {"Delay":<nanoseconds>}')
     }
     return Math.max(0, delay / 1e6)
-  } catch (error) {
-    throw asInternal(error)
-  }
-}
-
-function orInternal<T> (read: () => T): T {
-  try {
-    return read()
   } catch (error) {
     throw asInternal(error)
   }

@@ -26,6 +26,7 @@ export const trackerRole = role({
     peerTtlMs: file.peerStore.local.peerTtlMs,
     redis: file.peerStore.redis,
     originStore: file.originStore,
-    origin: file.origin
+    origin: file.origin,
+    ...file.tls === undefined ? {} : { tls: file.tls }
   })
 })

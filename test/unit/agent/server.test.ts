@@ -1,11 +1,14 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
+import { agentApi } from '../../../net/api/agent.js'
 import { type Reply } from '../../../net/http/engine.js'
 import { AgentHealth } from '../../../runtime/agent/health.js'
+import { scheduler } from '../../../runtime/config/sections/scheduler.js'
+import { type SchedulerConfig } from '../../../runtime/config/types.js'
+import { type PreloadRequest } from '../../../runtime/agent/preload.js'
 import { createAgentServer } from '../../../runtime/agent/server.js'
 import { AgentTransfer } from '../../../runtime/agent/transfer.js'
-import { type SchedulerConfig } from '../../../runtime/config/types.js'
 import { type Digest, digestOf, hexOf } from '../../../runtime/core/digest.js'
 import { AppError } from '../../../runtime/core/errors.js'
 import { type MetaInfoAnswer } from '../../../net/client/clients.js'
@@ -56,8 +59,8 @@ function agent () {
       removed.push(digest)
       return origins.blobs.has(digest)
     },
+    reconfigure: async (scheduler: SchedulerConfig) => { state.scheduler = scheduler },
     blacklist: async () => state.blacklist,
-    restart: async (scheduler: SchedulerConfig) => { state.scheduler = scheduler },
     stats: async () => ({
       torrents: 1,
       conns: 2,
@@ -82,8 +85,8 @@ function agent () {
   })
   const preloaded: string[] = []
   const preloader = {
-    preload: async (tag: string, runtime: string): Promise<Reply> => {
-      preloaded.push(`${tag} ${runtime}`)
+    preload: async ({ tag, runtime, namespace }: PreloadRequest): Promise<Reply> => {
+      preloaded.push([tag, runtime, namespace].join(' '))
       return { status: 200 }
     }
   }
@@ -113,25 +116,6 @@ t.test('health and readiness', async t => {
   t.equal(await textOf(await call('GET', '/readiness', {}, health(undefined, undefined, 'c'))), 'agent not ready: tracker not ready: c')
 })
 
-t.test('the scheduler gets another configuration, as a whole', async t => {
-  const { call, state } = agent()
-  const change = async (body: string): Promise<string> => {
-    const reply = await call('PATCH', '/x/config/scheduler', { body })
-    return `${reply.status} ${await textOf(reply)}`
-  }
-  t.equal(await change('{"ConnTTI":7000000000,"connState":{"MaxOpenConnectionsPerTorrent":3},"Dispatch":null,"Else":1}'), '200 ')
-  t.same([state.scheduler?.connTtiMs, state.scheduler?.connState, state.scheduler?.dispatch.pipelineLimit],
-    [7_000, { openConnsMax: 3, mutualConnsMax: 3, blacklistMs: 30_000 }, 3])
-  t.equal(await change('{}'), '200 ')
-  t.equal(state.scheduler?.connTtiMs, 30_000, 'what is not named has its default again')
-  const before = state.scheduler
-  for (const [body, fault] of [['{', 'json decode: unexpected EOF'], ['', 'json decode: EOF'], ['[]', /^json decode: expected an object/],
-    ['{"ConnTTI":"soon"}', /^json decode: conn_tti: expected a duration/], ['{"Dispatch":{"PieceRequestPolicy":"best"}}', /^json decode: dispatch\./]] as const) {
-    t.match(await change(body), typeof fault === 'string' ? `400 ${fault}` : new RegExp(`^400 ${fault.source.slice(1)}`))
-  }
-  t.equal(state.scheduler, before)
-})
-
 t.test('tags', async t => {
   const { tags, call } = agent()
   tags.tags.set('team/app:v1', DIGEST)
@@ -149,10 +133,10 @@ t.test('tags', async t => {
 
 t.test('preload, with either method', async t => {
   const { call, preloaded } = agent()
-  for (const [method, query] of [['GET', ''], ['POST', '?runtime=containerd&namespace=k8s.io']] as const) {
+  for (const [{ method }, query] of [[agentApi.preload, ''], [agentApi.postPreload, '?runtime=containerd&namespace=k8s.io']] as const) {
     t.equal((await call(method, `/preload/tags/team%2Fapp:v1${query}`)).status, 200)
   }
-  t.same(preloaded, ['team/app:v1 ', 'team/app:v1 containerd'])
+  t.same(preloaded, ['team/app:v1  ', 'team/app:v1 containerd k8s.io'])
 })
 
 t.test('download', async t => {
@@ -227,6 +211,32 @@ t.test('blacklist and counters', async t => {
   t.equal(reply.headers?.['Content-Type'], 'text/plain; charset=utf-8')
   t.equal(await textOf(reply), `[{"peer_id":[${'1,'.repeat(19)}1],"info_hash":[${'255,'.repeat(19)}255],"remaining":29973963389}]\n`)
   t.match(JSON.parse(await textOf(await call('GET', '/x/stats'))), { torrents: 1, bytesServed: 5 })
+})
+
+t.test('another configuration of the scheduler', async t => {
+  const { call, state } = agent()
+  const patch = async (body: string): Promise<[number, string]> => {
+    const reply = await call('PATCH', agentApi.configureScheduler.path, { body })
+    return [reply.status, (await bytesOf(reply)).toString()]
+  }
+  t.same(await patch('{}'), [200, ''])
+  const initial = scheduler.schema.parse({})
+  t.same(state.scheduler, initial, 'what is absent has its default')
+  const connstate = { MaxOpenConnectionsPerTorrent: 7, BlacklistDuration: 0 }
+  const body = { SeederTTI: 60_000_000_000, connstate, Dispatch: { AgentPipelineLimit: 9 }, Log: {}, Unknown: 1 }
+  t.same(await patch(JSON.stringify(body)), [200, ''])
+  t.same(state.scheduler, {
+    ...initial,
+    seederTtiMs: 60_000,
+    connState: { ...initial.connState, openConnsMax: 7, mutualConnsMax: 7 },
+    dispatch: { ...initial.dispatch, pipelineLimit: 9, endgameThreshold: 9 }
+  })
+  t.same(await patch('null'), [200, ''])
+  t.same(await patch('{'), [400, 'json decode: unexpected EOF'])
+  t.same(await patch(''), [400, 'json decode: EOF'])
+  for (const wrong of ['[]', '{"SeederTTI":"soon"}', '{"ConnState":5}', '{"Dispatch":{"PieceRequestPolicy":"first"}}', '{"ConnTTL":-1}']) {
+    t.match(await patch(wrong), [400, /^json decode: /], wrong)
+  }
 })
 
 t.test('anything else is 404, another method too', async t => {
