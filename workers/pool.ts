@@ -44,6 +44,11 @@ export function createHashPool ({ threads, slab, hashEngine = 'auto' }: HashPool
     workerData: { slab, hashEngine },
     recordTiming: false
   })
+  // A thread that is ended while it loads its modules can bring the process down, deep in the engine. The first that each says
+  // is that it is ready.
+  const loaded = Promise.all(pool.threads.map(async thread => {
+    await new Promise(resolve => { for (const event of ['message', 'exit']) thread.once(event, resolve) })
+  }))
   // Waiting happens here and not in Piscina, whose abort cannot tell a task that waits from one whose thread it kills.
   const turns = new Turns(threads)
   let closed: Promise<void> | undefined
@@ -57,7 +62,7 @@ export function createHashPool ({ threads, slab, hashEngine = 'auto' }: HashPool
       }
     },
     close () {
-      closed ??= turns.close().then(async () => await pool.destroy())
+      closed ??= Promise.all([loaded, turns.close()]).then(async () => await pool.destroy())
       return closed
     }
   }

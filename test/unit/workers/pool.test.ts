@@ -4,7 +4,8 @@ import { type Piscina } from 'piscina'
 import t from 'tap'
 import { Slab } from '../../../runtime/core/slab.js'
 import { type UploadCalls, type UploadOptions } from '../../../workers/jobs.js'
-import { type ServiceDoor, startService } from '../../../workers/pool.js'
+import { createHashPool, type ServiceDoor, startService } from '../../../workers/pool.js'
+import { must } from '../../support/must.js'
 
 type UploadDoor = ServiceDoor<UploadCalls, object>
 
@@ -66,4 +67,10 @@ t.test('a pool works inside another thread', async t => {
   const answer = await new Promise(resolve => worker.once('message', resolve))
   const code = await new Promise(resolve => worker.once('exit', resolve))
   t.same([answer, code], [true, 0])
+})
+
+t.test('a pool that is closed before its threads have loaded lets them', async t => {
+  const pools = [1, 2].map(threads => createHashPool({ threads }))
+  await Promise.all(pools.map(async pool => { await pool.close() }))
+  await t.rejects(must(pools[0]).run('sumFile', { path: '/nowhere', pieceBytes: 1 }), { code: 'CANCELLED' })
 })
