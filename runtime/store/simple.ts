@@ -60,9 +60,20 @@ export class SimpleStore {
   /** What the tag points at and since when. No access. @throws as `get` */
   async find (name: string): Promise<TagVersion | undefined> {
     const dir = flatDir(this.#cacheDir, name)
+    const bytes = await readIfPresent(dataIn(dir), TAG_BYTES_MAX)
+    // Written last and deleted first: without it there is no tag.
+    if (bytes === undefined) return undefined
+    const noted = await this.#notedVersion(dir)
+    if (noted !== undefined && digestIn(bytes) === noted.digest) return noted
+    // Either somebody else wrote one of the two files, or we do right now: that is told apart when nobody writes.
+    return await this.#lock.run(name, async () => await this.#find(name))
+  }
+
+  /** The same for whoever holds the lock of the name. */
+  async #find (name: string): Promise<TagVersion | undefined> {
+    const dir = flatDir(this.#cacheDir, name)
     const path = dataIn(dir)
     const bytes = await readIfPresent(path, TAG_BYTES_MAX)
-    // Written last and deleted first: without it there is no tag.
     if (bytes === undefined) return undefined
     const noted = await this.#notedVersion(dir)
     const digest = digestIn(bytes)
@@ -78,7 +89,7 @@ export class SimpleStore {
   /** Points the tag at `digest` from now on, whatever stamp it has. @throws AppError STORAGE, STORAGE_FULL */
   async set (name: string, digest: Digest): Promise<void> {
     await this.#lock.run(name, async () => {
-      const found = await this.find(name).catch(() => undefined)
+      const found = await this.#find(name).catch(() => undefined)
       await this.#write(name, { digest, stamp: stampAfter(this.#clock.wall(), [found?.stamp]) })
     })
   }
@@ -89,7 +100,7 @@ export class SimpleStore {
    */
   async advance (name: string, version: TagVersion): Promise<TagVersion> {
     return await this.#lock.run(name, async () => {
-      const found = await this.find(name).catch((error: unknown) => {
+      const found = await this.#find(name).catch((error: unknown) => {
         if (isAppError(error, 'CORRUPT')) return undefined
         throw error
       })
