@@ -24,6 +24,8 @@ export interface RunOptions {
   /** A folder of its own. */
   readonly dir: string
   readonly say: (line: string) => void
+  /** Cut members off as well, by rules of iptables; takes root. Default no. */
+  readonly canCutOff?: boolean
 }
 
 export interface RunReport {
@@ -34,19 +36,21 @@ export interface RunReport {
   readonly acknowledgedTags: number
   /** Operations that failed while only members were disturbed for which others can stand in. */
   readonly unavailable: readonly string[]
-  /** The slowest of those that went well under the same circumstances, in milliseconds. */
-  readonly slowestMs: number
+  /** How long those took that went well under the same circumstances, by kind. */
+  readonly times: readonly OperationTimes[]
 }
 
+export interface OperationTimes { readonly kind: string, readonly count: number, readonly medianMs: number, readonly p99Ms: number, readonly maxMs: number }
+
 /** Runs clients against a cluster to which bad things happen, lets it heal, and reads everything back that it acknowledged. */
-export async function run ({ seed, seconds, dir, say }: RunOptions): Promise<RunReport> {
+export async function run ({ seed, seconds, dir, say, canCutOff = false }: RunOptions): Promise<RunReport> {
   mkdirSync(dir, { recursive: true })
   const plan = planCluster(dir, await freePorts(PORT_COUNT))
   const members = plan.map(member => new MemberProcess(member, join(dir, `${member.name}.log`)))
   const portOf = (name: string): number => plan.find(member => member.name === name)?.port ?? 0
   const ledger = new Ledger()
   const clients = new Clients(ledger, seed, portOf('proxy'), [portOf('agent-1'), portOf('agent-2')])
-  const faults = new Faults(members, seededPrng(seed), ledger, say)
+  const faults = new Faults(members, seededPrng(seed), ledger, say, canCutOff)
   const stop = new AbortController()
   try {
     for (const member of members) member.start()
@@ -59,11 +63,14 @@ export async function run ({ seed, seconds, dir, say }: RunOptions): Promise<Run
     const end = performance.now() + seconds * 1000
     await sleep(2_000)
     while (performance.now() < end) await faults.next()
+    await faults.over()
     stop.abort()
     await Promise.all(work)
     say(`${clients.operations.length} operations under ${faults.done.length} faults; ${ledger.acknowledgedCount} tags acknowledged`)
     const judged = clients.operations.slice()
+    const endedAt = performance.now()
     await faults.healed()
+    say(`every blob is on two origins ${Math.round(performance.now() - endedAt)} ms after the last fault`)
     await readAllBack(clients, say)
     for (const { what, failure } of clients.operations.slice(judged.length)) if (failure !== undefined) say(`failed at last: ${what}: ${failure}`)
     return report(ledger, faults.done, judged)
@@ -71,6 +78,7 @@ export async function run ({ seed, seconds, dir, say }: RunOptions): Promise<Run
     stop.abort()
     await Promise.all(members.map(async member => {
       member.thaw()
+      if (canCutOff) await member.reconnect().catch(() => {})
       await member.end('SIGKILL')
     }))
   }
@@ -125,15 +133,28 @@ async function persist<T> (read: () => Promise<T | undefined>): Promise<T | unde
 }
 
 function report (ledger: Ledger, faults: readonly Fault[], operations: readonly Operation[]): RunReport {
-  const isCovered = ({ startedAt, tookMs }: Operation): boolean => faults.every(fault =>
-    STAND_IN_ROLES.has(fault.role) || startedAt > fault.endedAt || startedAt + tookMs < fault.startedAt)
-  const judged = operations.filter(isCovered)
+  const judged = operations.filter(operation => isCovered(operation, faults))
+  const good = judged.filter(({ failure }) => failure === undefined)
   return {
     problems: ledger.problems,
     faultCount: faults.length,
     operationCount: operations.length,
     acknowledgedTags: ledger.acknowledgedCount,
-    unavailable: judged.filter(({ failure }) => failure !== undefined).map(({ what, failure, tookMs }) => `${what} (${Math.round(tookMs)} ms): ${failure ?? ''}`),
-    slowestMs: Math.round(judged.filter(({ failure }) => failure === undefined).reduce((slowest, { tookMs }) => Math.max(slowest, tookMs), 0))
+    unavailable: judged.filter(({ failure }) => failure !== undefined)
+      .map(({ kind, what, failure, tookMs }) => `${kind} ${what} (${Math.round(tookMs)} ms): ${failure ?? ''}`),
+    times: [...new Set(good.map(({ kind }) => kind))].sort().map(kind => timesOf(kind, good.filter(operation => operation.kind === kind)))
   }
+}
+
+/** Whether others could stand in for whoever was disturbed meanwhile: at most one member of each role that has several. */
+function isCovered ({ startedAt, tookMs }: Operation, faults: readonly Fault[]): boolean {
+  const disturbed = faults.filter(fault => startedAt <= fault.endedAt && startedAt + tookMs >= fault.startedAt)
+  const members = new Map(disturbed.map(({ member, role }) => [member, role]))
+  return [...members.values()].every(role => STAND_IN_ROLES.has(role)) && new Set(members.values()).size === members.size
+}
+
+function timesOf (kind: string, operations: readonly Operation[]): OperationTimes {
+  const sorted = operations.map(({ tookMs }) => tookMs).sort((a, b) => a - b)
+  const at = (part: number): number => Math.round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? 0)
+  return { kind, count: sorted.length, medianMs: at(0.5), p99Ms: at(0.99), maxMs: at(1) }
 }
