@@ -22,6 +22,10 @@ export const originApi = {
   metaInfo: route('GET', '/internal/namespace/{namespace}/blobs/{digest}/metainfo'),
   /** Ours: copies that are missing somewhere. */
   replication: route('GET', '/x/replication'),
+  /** Ours: `<stamp> <digest>` of a tag that not all build-indexes know of yet; the bodies are the same. */
+  getTagMark: route('GET', '/internal/tag-marks/{tag}'),
+  putTagMark: route('PUT', '/internal/tag-marks/{tag}'),
+  deleteTagMark: route('DELETE', '/internal/tag-marks/{tag}'),
   commitDuplicate: route('PUT', '/internal/duplicate/namespace/{namespace}/blobs/{digest}/uploads/{uid}')
 } as const
 

@@ -4,7 +4,7 @@ import { json, ok, text, TEXT_TYPE } from '../../net/http/reply.js'
 import { createRouter, type Router } from '../../net/http/router.js'
 import { buildIndexApi, TAG_VERSION_HEADER } from '../../net/api/build-index.js'
 import { parseDigest, type Digest } from '../core/digest.js'
-import { AppError, messageOf } from '../core/errors.js'
+import { AppError, isAppError, messageOf } from '../core/errors.js'
 import { field, isRecord, parseFirstJson } from '../core/json.js'
 import { type Logger } from '../observe/log.js'
 import { formatVersion, parseVersion, type TagVersion } from '../store/tag-version.js'
@@ -112,8 +112,14 @@ async function replicateDuplicate ({ log }: Site, { body }: HttpRequest, params:
 async function getTag ({ service, log }: Site, tag: string, signal: AbortSignal): Promise<Reply> {
   checkTag(tag)
   return orFailure(log.child({ tag }), 'storage: ', async () => {
-    const digest = await service.get(tag, signal)
-    return digest === undefined ? { status: 404, headLengthBytes: 0 } : text(digest)
+    try {
+      const digest = await service.get(tag, signal)
+      return digest === undefined ? { status: 404, headLengthBytes: 0 } : text(digest)
+    } catch (error) {
+      // Nothing is wrong with the tag: somebody else may know, or we in a moment.
+      if (isAppError(error, 'UNAVAILABLE')) return { ...text(error.message, 503), headers: { 'Content-Type': TEXT_TYPE, 'Retry-After': '1' } }
+      throw error
+    }
   })
 }
 

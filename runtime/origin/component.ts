@@ -37,6 +37,7 @@ import { Repair } from './repair.js'
 import { Replication } from './replication.js'
 import { type MissingCopies, originRouter } from './server.js'
 import { storeIdOf, StoreWatch } from './store-id.js'
+import { TagMarks, withTagMarks } from './tag-marks.js'
 import { WriteBack } from './write-back.js'
 
 /** The largest request body, as with the reference's front (http-api specification 2.1). A blob may come in several. */
@@ -66,6 +67,8 @@ export async function startOrigin (config: OriginConfig, log: Logger): Promise<R
     await store.prepare()
     const queue = await TaskQueue.open({ dir: config.taskDir, clock, sleep, prng: seededPrng(clock.wall()), log })
     undos.add('task queue', async () => { await queue.close() })
+    const marks = await TagMarks.open(config.taskDir)
+    undos.add('tag marks', async () => { await marks.close() })
     const pool = createHashPool({ threads: Math.min(HASH_THREADS_MAX, availableParallelism()) })
     undos.add('hash pool', async () => { await pool.close() })
     const [uploads, swarm] = await allDecided(startUploads(config, undos), startSwarm(config, undos))
@@ -78,7 +81,7 @@ export async function startOrigin (config: OriginConfig, log: Logger): Promise<R
     const tasks = new TaskGroup(log)
     undos.add('tasks', async () => { await tasks.close() })
 
-    const router = wire({ config, log, backends, store, storeId, stores, queue, pool, uploads, swarm, http, placement, tasks })
+    const router = withTagMarks(wire({ config, log, backends, store, storeId, stores, queue, pool, uploads, swarm, http, placement, tasks }), marks)
     const onFailure = (error: unknown, event: string): void => { log.warn({ error: messageOf(error) }, event) }
     const server = await listen(router.handle, { port: config.port, bodyBytesMax: BODY_BYTES_MAX, onFailure })
     undos.add('server', async () => { await server.close() })
@@ -122,7 +125,9 @@ function wire (parts: Parts): Router {
   const isCopying = (owner: string, digest: Digest): boolean => replication.isCopying(owner, digest)
   const owed = new OwedCopies({ ...copying, queue, isCopying })
   const { copiesMin } = durability
-  const replication: Replication = new Replication({ ...copying, owed, staggerMs, copiesMin, prng: seededPrng(clock.wall()) })
+  const replication: Replication = new Replication({
+    ...copying, isAway: address => http.isGone(address), owed, staggerMs, copiesMin, prng: seededPrng(clock.wall())
+  })
   const backend = backends.isConfigured ? new BlobBackend(backends) : undefined
   const writeBack = new WriteBack({
     queue,
@@ -138,6 +143,7 @@ function wire (parts: Parts): Router {
   const refresh: Refresh = new Refresh({
     ...copying,
     backend,
+    copiesMin,
     backendBytesMax: config.refreshBytesMax === 0 ? undefined : config.refreshBytesMax,
     clock,
     store: async (digest, blob, bytesMax) => { await pushes.store(digest, blob, bytesMax) },

@@ -27,10 +27,14 @@ export class Faults {
     readonly say: (line: string) => void, readonly canCutOff: boolean
   ) {}
 
-  /** Begins the next fault and resolves when it is time for another one. @throws Error if a member does not come back, or the cluster does not heal */
+  /**
+   * Begins the next fault and resolves when it is time for another one.
+   * @throws Error if a member does not come back, or the cluster does not heal
+   */
   async next (): Promise<void> {
     const { prng, members } = this
-    const [victim, kind, pauseMs, isAlone, gapMs] = [members[prng.below(members.length)], prng.below(12), 100 + prng.below(2_000), prng.below(3) > 0, prng.below(1_500)]
+    const victim = members[prng.below(members.length)]
+    const [kind, pauseMs, isAlone, gapMs] = [prng.below(12), 100 + prng.below(2_000), prng.below(3) > 0, prng.below(1_500)]
     if (victim === undefined) return
     if (kind === 11) {
       await this.over()
