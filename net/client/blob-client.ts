@@ -125,7 +125,8 @@ class ClusterBlobClient implements BlobClient {
   }
 
   async #metaInfoAt (owners: readonly HttpOriginClient[], namespace: string, digest: Digest, options: CallOptions): Promise<MetaInfoAnswer> {
-    const ask = async (owner: HttpOriginClient): Promise<MetaInfoAnswer> => await owner.metaInfo(namespace, digest, { ...options, withPieceDigests: true })
+    const ask = async (owner: HttpOriginClient): Promise<MetaInfoAnswer> =>
+      await owner.metaInfo(namespace, digest, { ...options, withPieceDigests: true })
     const asked = await this.#askThese(owners, ask, ({ status }) => status !== 'unknown')
     if (asked.isGood) return asked.answer
     if (asked.answers.length > 0) return { status: 'unknown' }

@@ -40,7 +40,13 @@ export interface RunReport {
   readonly times: readonly OperationTimes[]
 }
 
-export interface OperationTimes { readonly kind: string, readonly count: number, readonly medianMs: number, readonly p99Ms: number, readonly maxMs: number }
+export interface OperationTimes {
+  readonly kind: string
+  readonly count: number
+  readonly medianMs: number
+  readonly p99Ms: number
+  readonly maxMs: number
+}
 
 /** Runs clients against a cluster to which bad things happen, lets it heal, and reads everything back that it acknowledged. */
 export async function run ({ seed, seconds, dir, say, canCutOff = false }: RunOptions): Promise<RunReport> {
