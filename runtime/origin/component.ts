@@ -115,6 +115,7 @@ interface Parts {
 function wire (parts: Parts): Router {
   const { config, log, backends, store, storeId, stores, queue, pool, uploads, swarm, http, placement, tasks } = parts
   const { peerIp, zone, cluster, pieceLengths, castore, scheduler, durability } = config
+  const beganMs = clock.wall()
   const replica = (address: string): Replica => createOriginClient(address, http)
   const isPinned = (digest: Digest): boolean => queue.pinCount(hexOf(digest)) > 0
   const blobs = new Blobs({ store, pool, unseed: async digest => await swarm.remove(digest), pieceLengths, isPinned, log })
@@ -168,8 +169,9 @@ function wire (parts: Parts): Router {
   tasks.signal.addEventListener('abort', placement.onChange(shareBandwidth), { once: true })
   stores.onLoss(() => { repair.compareAll() })
   tasks.run('clear leftovers', async signal => {
-    const count = await clearLeftovers(castore.cacheDir, clock, signal)
-    if (count > 0) log.warn({ count }, 'entries without data removed')
+    const exclusively = async <T>(digest: Digest, work: () => Promise<T>): Promise<T> => await blobs.lock.run(digest, work)
+    const count = await clearLeftovers({ cacheDir: castore.cacheDir, beganMs, exclusively }, signal)
+    if (count > 0) log.warn({ count }, 'leftovers of a crash removed')
   })
   const peer = { ip: peerIp, port: swarm.port, id: swarm.peerId, zone, cluster, isOrigin: true }
   const checkReady = async (): Promise<void> => {

@@ -7,7 +7,7 @@ import { type Logger, noLog } from '../observe/log.js'
 import { AccessTimes } from './access-times.js'
 import { isAbsent, makeDir, makeDirDurably, readIfPresent, replaceFile, statIfPresent, storageError, syncDir } from './files.js'
 import { KeyedLock } from './keyed-lock.js'
-import { dataIn, flatDir, SIDECARS, sidecarIn } from './paths.js'
+import { dataIn, flatDir, isUnfinished, SIDECARS, sidecarIn } from './paths.js'
 import { decodePersist, encodePersist, readSidecar, writeSidecar } from './sidecars.js'
 import { compareVersions, formatVersion, parseVersion, stampAfter, type TagVersion } from './tag-version.js'
 
@@ -33,10 +33,12 @@ export class SimpleStore {
   readonly #accessTimes: AccessTimes
   readonly #lock = new KeyedLock<string>()
   readonly #clock: Clock
+  readonly #beganMs: number
 
   constructor ({ cacheDir, clock = systemClock, log = noLog }: SimpleStoreOptions) {
     this.#cacheDir = cacheDir
     this.#clock = clock
+    this.#beganMs = clock.wall()
     this.#log = log
     this.#accessTimes = new AccessTimes(clock)
   }
@@ -176,6 +178,12 @@ export class SimpleStore {
     })
   }
 
+  /** Removes what was to replace a file when an earlier process died. */
+  async #sweep (path: string): Promise<void> {
+    const found = await statIfPresent(path)
+    if (found !== undefined && found.mtimeMs < this.#beganMs) await rm(path, { force: true })
+  }
+
   async #walk (dir: string, names: string[]): Promise<void> {
     let entries
     try {
@@ -187,6 +195,7 @@ export class SimpleStore {
     for (const entry of entries) {
       const path = join(dir, entry.name)
       if (entry.isDirectory()) await this.#walk(path, names)
+      else if (isUnfinished(entry.name)) await this.#sweep(path)
       else if (path === dataIn(dir) && dir !== this.#cacheDir) names.push(relative(this.#cacheDir, dir))
     }
   }

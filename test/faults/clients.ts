@@ -24,9 +24,18 @@ export interface Operation {
 /** What clients do with the cluster: push images, and read what was acknowledged. */
 export class Clients {
   readonly operations: Operation[] = []
+  readonly #stopped = new AbortController()
   #nextImage = 0
+  #seed = 0
 
-  constructor (readonly ledger: Ledger, readonly seed: number, readonly proxyPort: number, readonly agentPorts: readonly number[]) {}
+  constructor (readonly ledger: Ledger, readonly agentPorts: readonly number[], readonly proxyPort: number) {}
+
+  /** What is pushed from now on. */
+  get seed (): number { return this.#seed }
+  begin (seed: number): void { this.#seed = seed }
+
+  /** Gives up what is under way. */
+  stop (): void { this.#stopped.abort() }
 
   /** Pushes a new image under a tag; what the answers promise goes into the ledger. Never rejects. */
   async push (tag: string, prng: Prng): Promise<void> {
@@ -92,7 +101,7 @@ export class Clients {
     const startedAt = performance.now()
     let failure: string | undefined
     try {
-      return await work(AbortSignal.timeout(OPERATION_LIMIT_MS))
+      return await work(AbortSignal.any([this.#stopped.signal, AbortSignal.timeout(OPERATION_LIMIT_MS)]))
     } catch (error) {
       failure = messageOf(error)
       throw error

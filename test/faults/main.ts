@@ -20,7 +20,7 @@ const startedAt = performance.now()
 const say = (line: string): void => { console.log(`${((performance.now() - startedAt) / 1000).toFixed(1).padStart(7)} s  ${line}`) }
 const dir = mkdtempSync(join(tmpdir(), 'shoal-faults-'))
 say(`seed ${seed}, ${seconds} s, in ${dir}`)
-const report = await run({ seed, seconds, dir, say, canCutOff: values.partitions })
+const report = await run({ seeds: [seed], seconds, dir, say, canCutOff: values.partitions })
 for (const line of report.unavailable) say(`failed: ${line}`)
 for (const line of report.problems) say(line)
 for (const { kind, count, medianMs, p99Ms, maxMs } of report.times) say(`${kind.padEnd(22)} ${String(count).padStart(5)} times, median ${medianMs} ms, p99 ${p99Ms} ms, max ${maxMs} ms`)

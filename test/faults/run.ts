@@ -7,6 +7,7 @@ import { freePorts } from '../../runtime/up/ports.js'
 import { Clients, type Operation } from './clients.js'
 import { type Fault, Faults } from './faults.js'
 import { Ledger } from './ledger.js'
+import { leftoversIn } from './leftovers.js'
 import { MemberProcess } from './member-process.js'
 import { planCluster, PORT_COUNT } from './plan.js'
 
@@ -14,12 +15,15 @@ const WRITERS = 3
 const READERS = 2
 const READING_BACK = 6
 const READ_TRIES = 5
+/** By then every blob has to be on two origins again, after all are back. */
+const COPIES_LIMIT_MS = 60_000
 /** Operations that fail although nothing but the roles that have a stand-in was disturbed. */
 const STAND_IN_ROLES = new Set(['origin', 'tracker', 'build-index'])
 
 export interface RunOptions {
-  readonly seed: number
-  /** How long faults go on; starting, healing and reading everything back come on top. */
+  /** Of the schedules, one after the other on the same cluster. */
+  readonly seeds: readonly number[]
+  /** How long the faults of each go on; starting, healing and reading everything back come on top. */
   readonly seconds: number
   /** A folder of its own. */
   readonly dir: string
@@ -49,39 +53,39 @@ export interface OperationTimes {
 }
 
 /** Runs clients against a cluster to which bad things happen, lets it heal, and reads everything back that it acknowledged. */
-export async function run ({ seed, seconds, dir, say, canCutOff = false }: RunOptions): Promise<RunReport> {
+export async function run ({ seeds, seconds, dir, say, canCutOff = false }: RunOptions): Promise<RunReport> {
   mkdirSync(dir, { recursive: true })
   const plan = planCluster(dir, await freePorts(PORT_COUNT))
   const members = plan.map(member => new MemberProcess(member, join(dir, `${member.name}.log`)))
   const portOf = (name: string): number => plan.find(member => member.name === name)?.port ?? 0
   const ledger = new Ledger()
-  const clients = new Clients(ledger, seed, portOf('proxy'), [portOf('agent-1'), portOf('agent-2')])
-  const faults = new Faults(members, seededPrng(seed), ledger, say, canCutOff)
-  const stop = new AbortController()
+  const clients = new Clients(ledger, [portOf('agent-1'), portOf('agent-2')], portOf('proxy'))
+  const done: Fault[] = []
   try {
     for (const member of members) member.start()
     await Promise.all(members.map(async member => { await member.healthy() }))
     say(`${members.length} processes are up`)
-    const work = [
-      ...Array.from({ length: WRITERS }, async (_, i) => { await write(clients, i, seededPrng(seed + 100 + i), stop.signal) }),
-      ...Array.from({ length: READERS }, async (_, i) => { await read(clients, seededPrng(seed + 200 + i), stop.signal) })
-    ]
-    const end = performance.now() + seconds * 1000
-    await sleep(2_000)
-    while (performance.now() < end) await faults.next()
-    await faults.over()
-    stop.abort()
-    await Promise.all(work)
-    say(`${clients.operations.length} operations under ${faults.done.length} faults; ${ledger.acknowledgedCount} tags acknowledged`)
+    for (const seed of seeds) {
+      const faults = new Faults(members, seededPrng(seed), ledger, say, canCutOff)
+      await disturb(clients, faults, seed, seconds)
+      done.push(...faults.done)
+      say(`seed ${seed}: ${clients.operations.length} operations, ${faults.done.length} faults; ${ledger.acknowledgedCount} tags acknowledged`)
+      const endedAt = performance.now()
+      await faults.healed()
+      const healedMs = Math.round(performance.now() - endedAt)
+      say(`every blob is on two origins ${healedMs} ms after the last fault`)
+      if (healedMs > COPIES_LIMIT_MS) ledger.problems.push(`SLOW: ${healedMs} ms until every blob was on two origins again`)
+    }
     const judged = clients.operations.slice()
-    const endedAt = performance.now()
-    await faults.healed()
-    say(`every blob is on two origins ${Math.round(performance.now() - endedAt)} ms after the last fault`)
     await readAllBack(clients, say)
     for (const { what, failure } of clients.operations.slice(judged.length)) if (failure !== undefined) say(`failed at last: ${what}: ${failure}`)
-    return report(ledger, faults.done, judged)
+    await Promise.all(members.map(async member => { await member.end('SIGTERM') }))
+    const leftovers = leftoversIn(plan)
+    say(leftovers.length === 0 ? 'nothing was left over on any disk' : `${leftovers.length} leftovers`)
+    ledger.problems.push(...leftovers.map(path => `LEFT OVER: ${path}`))
+    return report(ledger, done, judged)
   } finally {
-    stop.abort()
+    clients.stop()
     await Promise.all(members.map(async member => {
       member.thaw()
       if (canCutOff) await member.reconnect().catch(() => {})
@@ -90,10 +94,29 @@ export async function run ({ seed, seconds, dir, say, canCutOff = false }: RunOp
   }
 }
 
+/** Clients work and faults strike, for so long. */
+async function disturb (clients: Clients, faults: Faults, seed: number, seconds: number): Promise<void> {
+  const stop = new AbortController()
+  clients.begin(seed)
+  const work = [
+    ...Array.from({ length: WRITERS }, async (_, i) => { await write(clients, i, seededPrng(seed + 100 + i), stop.signal) }),
+    ...Array.from({ length: READERS }, async (_, i) => { await read(clients, seededPrng(seed + 200 + i), stop.signal) })
+  ]
+  try {
+    const end = performance.now() + seconds * 1000
+    await sleep(1_000)
+    while (performance.now() < end) await faults.next()
+    await faults.over()
+  } finally {
+    stop.abort()
+    await Promise.all(work)
+  }
+}
+
 /** Half of the pushes go to new tags, the others move one that is there. */
 async function write (clients: Clients, writer: number, prng: Prng, signal: AbortSignal): Promise<void> {
   for (let i = 0; !signal.aborted; i++) {
-    const tag = prng.below(2) === 0 ? `w${writer}-fixed-${i}` : `w${writer}-moving-${prng.below(3)}`
+    const tag = prng.below(2) === 0 ? `w${writer}-fixed-${clients.seed}-${i}` : `w${writer}-moving-${prng.below(3)}`
     await clients.push(tag, prng)
     await sleep(prng.below(150))
   }
