@@ -61,7 +61,10 @@ class ClusterBlobClient implements BlobClient {
   async close (): Promise<void> { await this.#upstream.close() }
 
   async locations (digest: Digest, options?: CallOptions): Promise<string[]> {
-    const asked = await this.#ask(shuffle([...await this.#upstream.hosts()], this.#prng), async origin => await origin.locations(digest, options))
+    const well = shuffle([...await this.#upstream.hosts()], this.#prng)
+    // What is known of the others may be out of date; they are asked when all of these have failed.
+    const others = (await this.#upstream.all()).filter(host => !well.includes(host))
+    const asked = await this.#ask([...well, ...others], async origin => await origin.locations(digest, options))
     if (asked.isGood) return asked.answer
     throw allFailed(`the owners of ${digest}`, asked.failures)
   }
@@ -176,7 +179,7 @@ class ClusterBlobClient implements BlobClient {
    */
   async #withStandIns<T> (digest: Digest, options: CallOptions | undefined, work: (origins: HttpOriginClient[]) => Promise<T>): Promise<T> {
     const owners = await this.locations(digest, options)
-    const others = (await this.#upstream.hosts()).filter(host => !owners.includes(host))
+    const others = (await this.#upstream.all()).filter(host => !owners.includes(host))
     try {
       return await work(this.#origins(owners, others.length > 0))
     } catch (error) {

@@ -25,7 +25,7 @@ export interface RecordCall {
 export interface RecordHosts {
   /** Those that are well, in random order. */
   hosts (): Promise<readonly string[]>
-  /** All, well or not. */
+  /** All, those that are well first. */
   all (): Promise<readonly string[]>
   /** @throws AppError NETWORK, TIMED_OUT if there is no answer */
   callAt (address: string, call: RecordCall, options?: CallOptions): Promise<HttpAnswer>
@@ -53,19 +53,15 @@ export class IndexRecords implements RecordClient {
   }
 
   async putRecord (key: string, value: string, options?: CallOptions): Promise<void> {
-    const hosts = await this.#hosts()
-    const call: RecordCall = { method: 'PUT', path: pathOf(buildIndexApi.putRecord, { key }), timeoutMs: TIMEOUT_MS, body: JSON.stringify({ value }) }
+    const hosts = await this.at.all()
     for (const [i, address] of hosts.entries()) {
-      const answer = await this.at.callAt(address, call, options).catch((error: unknown) => {
+      try {
+        return await this.#putAt(address, key, value, options)
+      } catch (error) {
         if (!isNetworkError(error) || i === hosts.length - 1) throw error
-        return undefined
-      })
-      if (answer === undefined) continue
-      if (answer.status === 404 || answer.status === 405) throw unsupported(address)
-      const version = Number(field(parseJson(must200(`put of record ${key}`, answer).text, `put of record ${key}`), 'version'))
-      await this.#duplicateOrOwe(address, hosts.filter(host => host !== address), key, { value, version }, options)
-      return
+      }
     }
+    throw noneAtAll()
   }
 
   async deleteTag (tag: string, { digest, ...options }: CallOptions & { readonly digest?: Digest } = {}): Promise<boolean> {
@@ -85,6 +81,15 @@ export class IndexRecords implements RecordClient {
       this.log.warn({ tag, error: messageOf(outcome.reason) }, 'tag not deleted everywhere')
     }
     return isDeleted
+  }
+
+  async #putAt (address: string, key: string, value: string, options?: CallOptions): Promise<void> {
+    const call: RecordCall = { method: 'PUT', path: pathOf(buildIndexApi.putRecord, { key }), timeoutMs: TIMEOUT_MS, body: JSON.stringify({ value }) }
+    const answer = await this.at.callAt(address, call, options)
+    if (answer.status === 404 || answer.status === 405) throw unsupported(address)
+    const version = Number(field(parseJson(must200(`put of record ${key}`, answer).text, `put of record ${key}`), 'version'))
+    const others = (await this.#hosts()).filter(host => host !== address)
+    await this.#duplicateOrOwe(address, others, key, { value, version }, options)
   }
 
   /** One that is away is told by the one that has the record, as soon as it is back. */
@@ -162,10 +167,12 @@ export class IndexRecords implements RecordClient {
 
   async #hosts (): Promise<readonly string[]> {
     const hosts = await this.at.hosts()
-    if (hosts.length === 0) throw new AppError('UNAVAILABLE', 'all build-indexes unavailable: there are none')
+    if (hosts.length === 0) throw noneAtAll()
     return hosts
   }
 }
+
+function noneAtAll (): AppError { return new AppError('UNAVAILABLE', 'all build-indexes unavailable: there are none') }
 
 function recordOf (key: string, text: string): { value: string, version: number } {
   const document = parseJson(text, `record ${key}`)

@@ -69,7 +69,7 @@ class ClusterTagClient implements TagClient {
     this.#patience = patience
     this.records = new IndexRecords({
       hosts: async () => this.#http.wellOnes(await this.#hosts()),
-      all: async () => await this.#upstream.all(),
+      all: async () => await this.#inOrder(),
       sleep,
       callAt: async (address, call, { signal } = {}) => {
         return await this.#http.call({ ...call, address, signal, isReplaceable: true }).catch((error: unknown) => {
@@ -140,7 +140,7 @@ class ClusterTagClient implements TagClient {
 
   /** Reads are asked of a second host beside one that says nothing; writes only when the first one is known to be gone. */
   async #call (call: Call, { signal }: CallOptions = {}): Promise<HttpAnswer> {
-    const hosts = this.#http.wellFirst(await this.#hosts())
+    const hosts = await this.#inOrder()
     const last = hosts.at(-1)
     const asked = await hedged(hosts, {
       ask: async address => {
@@ -163,6 +163,13 @@ class ClusterTagClient implements TagClient {
     if (failures.length === 1 && isAppError(failures[0])) throw failures[0]
     const reasons = failures.length === 0 ? 'there are none' : failures.map(messageOf).join('; ')
     throw new AppError('UNAVAILABLE', `all build-indexes unavailable: ${reasons}`, { cause: failures.at(-1) })
+  }
+
+  /** Those that are well in random order, then the others: what is known of them may be out of date. */
+  async #inOrder (): Promise<string[]> {
+    const well = await this.#hosts()
+    const others = (await this.#upstream.all()).filter(host => !well.includes(host))
+    return [...this.#http.wellFirst(well), ...this.#http.wellFirst(others)]
   }
 
   async #hosts (): Promise<string[]> { return shuffle([...await this.#upstream.hosts()], this.#prng) }

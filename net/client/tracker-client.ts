@@ -133,7 +133,9 @@ class RingTrackerClient implements TrackerClient {
       this.#ring = new Ring(members)
     }
     const healthy = new Set(await this.#upstream.hosts())
-    return this.#ring.locationsOf(digest, member => healthy.has(member), this.config.ring.replicasMax)
+    const well = this.#ring.locationsOf(digest, member => healthy.has(member), this.config.ring.replicasMax)
+    // What is known of the others may be out of date; they are asked when all of these have failed.
+    return [...well, ...this.#ring.ownersOf(digest).slice(0, this.config.ring.replicasMax).filter(member => !well.includes(member))]
   }
 
   /** One peer that makes no sense is no reason to lose the others. */
