@@ -1,7 +1,7 @@
 import { mkdir, readdir, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { clearLeftovers } from '../../../runtime/origin/leftovers.js'
+import { clearLeftovers } from '../../../runtime/store/leftovers.js'
 
 const never = new AbortController().signal
 

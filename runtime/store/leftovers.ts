@@ -1,8 +1,8 @@
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Digest, isDigest } from '../core/digest.js'
-import { isAbsent, removeEntry, statIfPresent } from '../store/files.js'
-import { dataIn, isUnfinished } from '../store/paths.js'
+import { isAbsent, removeEntry, statIfPresent } from './files.js'
+import { dataIn, isUnfinished } from './paths.js'
 
 export interface LeftoverOptions {
   readonly cacheDir: string
