@@ -68,8 +68,9 @@ export async function startProxy (config: ProxyConfig, log: Logger): Promise<Run
 
     const transfer = new ProxyTransfer({ origins, tags, staging, staged, log })
     await transfer.clearStaged()
-    const leftovers = { cacheDir: castore.cacheDir, beganMs, exclusively: async <T>(_digest: Digest, work: () => Promise<T>): Promise<T> => await work() }
-    await clearLeftovers(leftovers, NEVER)
+    // Nobody else is here yet.
+    const exclusively = async <T>(_digest: Digest, work: () => Promise<T>): Promise<T> => await work()
+    await clearLeftovers({ cacheDir: castore.cacheDir, beganMs, exclusively }, NEVER)
     const preheater = new Preheater({ origins, log, sleep: systemSleep })
     undo.add('preheater', async () => await preheater.close())
     const prefetcher = new Prefetcher({ origins, tags, sizes: config.prefetch, log })

@@ -4,7 +4,7 @@ import { type Piscina } from 'piscina'
 import t from 'tap'
 import { Slab } from '../../../runtime/core/slab.js'
 import { type UploadCalls, type UploadOptions } from '../../../workers/jobs.js'
-import { type ServiceDoor, startService } from '../../../workers/pool.js'
+import { createHashPool, type ServiceDoor, startService } from '../../../workers/pool.js'
 
 type UploadDoor = ServiceDoor<UploadCalls, object>
 
@@ -51,6 +51,15 @@ t.test('a service that was closed has not failed', async t => {
   await Promise.all([door.close(), door.close()])
   await t.rejects(door.call('cancel', { upload: '' }), { code: 'UNAVAILABLE' })
   t.equal(await Promise.race([door.failed, Promise.resolve('nothing')]), 'nothing')
+})
+
+t.test('a pool can be closed at any moment of the start of its threads', async t => {
+  for (let turns = 0; turns < 2_000; turns += 100) {
+    const pool = createHashPool({ threads: 2 })
+    for (let turn = 0; turn < turns; turn++) await new Promise(resolve => { setImmediate(resolve) })
+    await pool.close()
+  }
+  t.pass('and takes nothing with it')
 })
 
 t.test('a pool works inside another thread', async t => {
