@@ -1,8 +1,10 @@
 import { closeSync, openSync, readSync } from 'node:fs'
+import { digestFromSum } from '../runtime/core/digest.js'
 import { SHA256_BYTES } from '../runtime/core/metainfo.js'
 import { AppError } from '../runtime/core/errors.js'
 import { Slab, type SlabMemory } from '../runtime/core/slab.js'
 import { storageError } from '../runtime/store/files.js'
+import { publishEntry } from '../runtime/store/new-entry.js'
 import { type HashEngine } from '../wasm/engine.js'
 import { type Jobs } from './jobs.js'
 import { type Kernels, loadKernels, RunningSums } from './sums.js'
@@ -22,6 +24,13 @@ export async function createJobs ({ slab, hashEngine }: HashOptions): Promise<Jo
   const block = new Uint8Array(BLOCK_BYTES)
   return {
     verifyPiece: input => verifyPiece(kernels, slots, input),
+    keepBlob: ({ digest, ...entry }) => {
+      const sum = kernels.sha256.create()
+      sum.update(entry.data)
+      const isGood = digestFromSum(sum.digest()) === digest
+      if (isGood) publishEntry(entry)
+      return { isGood }
+    },
     verifyFile: input => verifyFile(kernels, block, input),
     sumFile: ({ path, pieceBytes }) => {
       const sums = new RunningSums(kernels, pieceBytes)

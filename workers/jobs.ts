@@ -4,6 +4,7 @@ import { type SchedulerConfig } from '../runtime/config/sections/scheduler.js'
 import { type ErrorCode } from '../runtime/core/errors.js'
 import { type PeerId, type PeerIdPolicy } from '../runtime/core/peer-id.js'
 import { type SlabMemory, type SlotId } from '../runtime/core/slab.js'
+import { type NewEntry } from '../runtime/store/new-entry.js'
 import { type HashEngine } from '../wasm/engine.js'
 
 /*
@@ -13,7 +14,7 @@ import { type HashEngine } from '../wasm/engine.js'
  *   services  one thread each, for as long as the process lives, spoken to through a port: uploads, the swarm
  */
 
-/** Short tasks. Bytes are named by their slots or their file, never sent. */
+/** Short tasks. Bytes are named by their slots or their file, and only those of small blobs are sent. */
 export interface Jobs {
   /**
    * Sums of a piece that lies in `slots` (all full but the last). Checked against `sha256` if there is one, else against `crc`.
@@ -28,6 +29,8 @@ export interface Jobs {
     input: { path: string, digest: Digest, pieceBytes: number, crcs: Uint32Array, sha256s: Uint8Array | undefined }
     output: { isGood: boolean, badPieces: number[] }
   }
+  /** Checks a small blob against its digest and, if it is good, puts it into the cache, whole or not at all. */
+  keepBlob: { input: NewEntry & { digest: Digest }, output: { isGood: boolean } }
   /** All sums of a file in one pass. */
   sumFile: {
     input: { path: string, pieceBytes: number }
@@ -94,6 +97,8 @@ export interface SwarmOptions {
   readonly hashThreads: number
   /** Where to announce; a seeder has none. */
   readonly tracker: (UpstreamConfig & { readonly ring: RingConfig }) | undefined
+  /** Blobs of at most this size are taken from the trackers if those have them; default 0. */
+  readonly inlineBytesMax?: number
 }
 
 /** Calls that the swarm service answers. */

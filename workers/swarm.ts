@@ -4,7 +4,6 @@ import { type MessagePort } from 'node:worker_threads'
 import { systemClock } from '../runtime/core/clock.js'
 import { type Digest } from '../runtime/core/digest.js'
 import { AppError, type ErrorCode, isAppError, messageOf, systemCodeOf } from '../runtime/core/errors.js'
-import { MetaInfo } from '../runtime/core/metainfo.js'
 import { makePeerId } from '../runtime/core/peer-id.js'
 import { Slab } from '../runtime/core/slab.js'
 import { SlotQueue } from '../runtime/core/slot-queue.js'
@@ -17,7 +16,7 @@ import { serveCalls } from './channel.js'
 import { type SwarmCalls, type SwarmEvents, type SwarmOptions } from './jobs.js'
 import { createHashPool } from './pool.js'
 import { Driver } from './swarm/driver.js'
-import { Torrents } from './swarm/torrents.js'
+import { type Found, Torrents } from './swarm/torrents.js'
 
 /** Pieces arrive in slots of this size; a larger piece takes several. */
 export const RECEIVE_SLOT_BYTES = 256 * 1024
@@ -32,6 +31,8 @@ const TICK_MS = 100
 const METAINFO_POLL = { firstMs: 200, factor: 1.3, lastMs: 5_000, pendingMs: 15 * 60_000, failingMs: 8_000 }
 const MENDS_ITSELF: ReadonlySet<ErrorCode> = new Set(['NETWORK', 'UNAVAILABLE', 'TIMED_OUT'])
 
+interface AskOptions { readonly inlineBytes: number | undefined, readonly signal: AbortSignal }
+
 /** The swarm service: peer sockets, the scheduler and the files of torrents, in one thread. */
 export async function runSwarm (port: MessagePort, options: SwarmOptions): Promise<void> {
   const receiveSlab = Slab.create(options.slotCount, RECEIVE_SLOT_BYTES)
@@ -39,7 +40,8 @@ export async function runSwarm (port: MessagePort, options: SwarmOptions): Promi
   const tracker = options.tracker === undefined ? undefined : createTrackerClient(options.tracker)
   const torrents = new Torrents({
     store: new DownloadStore(options.store),
-    fetchMetaInfo: (namespace, digest, signal) => pollMetaInfo(tracker, namespace, digest, signal),
+    fetchMetaInfo: (namespace, digest, signal) => pollMetaInfo(tracker, namespace, digest, { inlineBytes: options.inlineBytesMax, signal }),
+    publish: async (digest, entry) => (await pool.run('keepBlob', { digest, ...entry })).isGood,
     pieceBytesMax: options.slotCount * RECEIVE_SLOT_BYTES,
     opened: (torrent, isWanted) => driver.opened(torrent, isWanted)
   })
@@ -99,25 +101,25 @@ async function listenForPeers (port: number, admit: () => Link | undefined): Pro
  * Asks until there is an answer: through 202 for as long as the origins may need to fetch the blob, and through failures
  * for as long as a tracker may need to be started again.
  */
-async function pollMetaInfo (tracker: TrackerClient | undefined, namespace: string, digest: Digest, signal: AbortSignal): Promise<MetaInfo> {
+async function pollMetaInfo (tracker: TrackerClient | undefined, namespace: string, digest: Digest, options: AskOptions): Promise<Found> {
   if (tracker === undefined) throw new AppError('BLOB_UNKNOWN', `${digest} is not here, and a seeder does not download`)
   const { firstMs, factor, lastMs, pendingMs, failingMs } = METAINFO_POLL
   const startedAt = systemClock.now()
   for (let waitMs = firstMs; ; waitMs = Math.min(waitMs * factor, lastMs)) {
-    const answer = await askOnce(tracker, namespace, digest, signal)
-    if (answer instanceof MetaInfo) return answer
+    const answer = await askOnce(tracker, namespace, digest, options)
+    if ('metaInfo' in answer) return answer
     if (systemClock.now() - startedAt + waitMs > (answer.isPending ? pendingMs : failingMs)) throw answer.error
-    await sleep(waitMs, undefined, { signal }).catch(() => { throw new AppError('CANCELLED', `the search for ${digest} was stopped`) })
+    await sleep(waitMs, undefined, { signal: options.signal }).catch(() => { throw new AppError('CANCELLED', `the search for ${digest} was stopped`) })
   }
 }
 
 /** The metainfo, or why there is none yet. @throws AppError BLOB_UNKNOWN and all that waiting does not mend */
 async function askOnce (
-  tracker: TrackerClient, namespace: string, digest: Digest, signal: AbortSignal
-): Promise<MetaInfo | { isPending: boolean, error: AppError }> {
+  tracker: TrackerClient, namespace: string, digest: Digest, options: AskOptions
+): Promise<Found | { isPending: boolean, error: AppError }> {
   try {
-    const answer = await tracker.metaInfo(namespace, digest, { signal })
-    if (answer.status === 'found') return answer.metaInfo
+    const answer = await tracker.metaInfo(namespace, digest, options)
+    if (answer.status === 'found') return answer
     if (answer.status === 'pending') return { isPending: true, error: new AppError('TIMED_OUT', `the origins are still fetching ${digest}`) }
   } catch (error) {
     if (!isAppError(error) || !MENDS_ITSELF.has(error.code)) throw error

@@ -22,8 +22,18 @@ export interface BlobContent {
   read (offset: number, lengthBytes: number): AsyncIterable<Uint8Array>
 }
 
+export interface MetaInfoOptions extends CallOptions {
+  readonly withPieceDigests?: boolean
+  /** How many bytes of the blob itself are welcome. */
+  readonly inlineBytes?: number | undefined
+}
+
 /** `pending`: the owner is fetching it, ask again. */
-export type MetaInfoAnswer = { readonly status: 'found', readonly metaInfo: MetaInfo } | { readonly status: 'pending' } | { readonly status: 'unknown' }
+export type MetaInfoAnswer =
+  /** `blob` is all of a small blob, as long as it must be but not verified, if that was welcome. */
+  | { readonly status: 'found', readonly metaInfo: MetaInfo, readonly blob?: Uint8Array | undefined }
+  | { readonly status: 'pending' }
+  | { readonly status: 'unknown' }
 
 /** The origins of a cluster as one (http-api specification 5.7, 1.9). */
 export interface BlobClient {
@@ -47,7 +57,7 @@ export interface BlobClient {
 export interface OriginClient {
   readonly address: string
   statLocal (namespace: string, digest: Digest, options?: CallOptions): Promise<{ sizeBytes: number } | undefined>
-  metaInfo (namespace: string, digest: Digest, options?: CallOptions & { withPieceDigests?: boolean }): Promise<MetaInfoAnswer>
+  metaInfo (namespace: string, digest: Digest, options?: MetaInfoOptions): Promise<MetaInfoAnswer>
   /** One request, without polling and without another origin. @throws BLOB_UNKNOWN, and UNAVAILABLE while it is fetching the blob itself (202) */
   download (namespace: string, digest: Digest, options?: CallOptions): Promise<BlobStream>
   peerContext (options?: CallOptions): Promise<PeerContext>
@@ -89,7 +99,7 @@ export interface RecordClient {
 /** The trackers of a cluster, picked by the ring (p2p specification 7.9). */
 export interface TrackerClient {
   /** One request; polling through `pending` is the caller's business, who knows how long to wait. */
-  metaInfo (namespace: string, digest: Digest, options?: CallOptions): Promise<MetaInfoAnswer>
+  metaInfo (namespace: string, digest: Digest, options?: MetaInfoOptions): Promise<MetaInfoAnswer>
   announce (digest: Digest, infoHash: InfoHash, self: PeerInfo, options?: CallOptions): Promise<{ peers: PeerInfo[], intervalMs: number }>
   checkReadiness (options?: CallOptions): Promise<void>
 }

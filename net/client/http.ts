@@ -58,7 +58,7 @@ export interface HttpHead {
   header (name: string): string | undefined
 }
 
-export interface HttpAnswer extends HttpHead { readonly text: string }
+export interface HttpAnswer extends HttpHead { readonly bytes: Buffer, readonly text: string }
 
 /** An answer whose body is still to come. Either read `chunks()` to its end or leave it early, or call `discard`. */
 export interface HttpStream extends HttpHead {
@@ -66,7 +66,9 @@ export interface HttpStream extends HttpHead {
   readonly lengthBytes: number | undefined
   /** The bytes as they come; leaving the loop early cuts the connection. */
   chunks (): AsyncIterable<Uint8Array>
-  /** The body as text. */
+  /** The whole body. */
+  bytes (bytesMax?: number): Promise<Buffer>
+  /** The same as text. */
   text (bytesMax?: number): Promise<string>
   /** Lets go of the body. */
   discard (): void
@@ -124,9 +126,9 @@ class UndiciHttp implements Http {
     const deadline = new Deadline(call.signal, call.timeoutMs, call.isReplaceable === true)
     try {
       const stream = await this.#send(call, deadline)
-      const text = await stream.text(call.answerBytesMax)
+      const bytes = await stream.bytes(call.answerBytesMax)
       this.#liveness.answered(call.address)
-      return { status: stream.status, header: stream.header, text }
+      return { status: stream.status, header: stream.header, bytes, get text () { return bytes.toString('utf8') } }
     } finally {
       deadline.clear()
     }
@@ -233,7 +235,9 @@ class UndiciStream implements HttpStream {
     }
   }
 
-  async text (bytesMax = TEXT_BYTES_MAX): Promise<string> {
+  async text (bytesMax?: number): Promise<string> { return (await this.bytes(bytesMax)).toString('utf8') }
+
+  async bytes (bytesMax = TEXT_BYTES_MAX): Promise<Buffer> {
     const parts: Uint8Array[] = []
     let totalBytes = 0
     for await (const chunk of this.chunks()) {
@@ -241,7 +245,7 @@ class UndiciStream implements HttpStream {
       if (totalBytes > bytesMax) throw new AppError('UNAVAILABLE', `${this.what}: the answer is larger than ${bytesMax} bytes`)
       parts.push(chunk)
     }
-    return Buffer.concat(parts).toString('utf8')
+    return Buffer.concat(parts)
   }
 
   discard (): void {

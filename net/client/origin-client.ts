@@ -3,11 +3,12 @@ import { AppError } from '../../runtime/core/errors.js'
 import { parseJson } from '../../runtime/core/json.js'
 import { MetaInfo } from '../../runtime/core/metainfo.js'
 import { type PeerContext, peerContextFromJson } from '../../runtime/core/peer.js'
+import { INLINE_HEADER, splitInlined } from '../api/inline.js'
 import { LEASE_HEADER, LOCATIONS_HEADER, originApi, PIECE_DIGESTS_HEADER } from '../api/origin.js'
 import { pathOf } from '../api/route.js'
 import { must200, refusal, statedSize } from './answers.js'
 import { type BlobUpload, duplicateUpload, publicUpload, transferUpload, type UploadRoute, uploadBlob } from './blob-upload.js'
-import { type BlobContent, type BlobStream, type CallOptions, type MetaInfoAnswer, type OriginClient } from './clients.js'
+import { type BlobContent, type BlobStream, type CallOptions, type MetaInfoAnswer, type MetaInfoOptions, type OriginClient } from './clients.js'
 import { type Http, type HttpAnswer, type HttpStream } from './http.js'
 import { type Sleep, systemSleep } from './upstream.js'
 
@@ -39,12 +40,12 @@ export class HttpOriginClient implements OriginClient {
     return await this.#stat(namespace, digest, '', options)
   }
 
-  async metaInfo (namespace: string, digest: Digest, options: CallOptions & { withPieceDigests?: boolean } = {}): Promise<MetaInfoAnswer> {
+  async metaInfo (namespace: string, digest: Digest, options: MetaInfoOptions = {}): Promise<MetaInfoAnswer> {
     const answer = await this.http.call({
       method: 'GET',
       address: this.address,
       path: pathOf(originApi.metaInfo, { namespace, digest }),
-      headers: options.withPieceDigests === true ? { [PIECE_DIGESTS_HEADER]: 'true' } : {},
+      headers: metaInfoHeaders(options),
       timeoutMs: LOOKUP_MS,
       answerBytesMax: METAINFO_BYTES_MAX,
       signal: options.signal,
@@ -160,9 +161,20 @@ export class HttpOriginClient implements OriginClient {
 export function metaInfoOf (what: string, digest: Digest, answer: HttpAnswer): MetaInfoAnswer {
   if (answer.status === 202) return { status: 'pending' }
   if (answer.status === 404) return { status: 'unknown' }
-  const metaInfo = MetaInfo.parse(must200(what, answer).text)
+  const { metaInfo: text, blob } = splitInlined(what, must200(what, answer).header(INLINE_HEADER), answer.bytes)
+  const metaInfo = MetaInfo.parse(text)
   if (metaInfo.name.toLowerCase() !== hexOf(digest).toLowerCase()) throw new AppError('CORRUPT', `${what} is that of ${metaInfo.digest}`)
-  return { status: 'found', metaInfo }
+  const { totalBytes } = metaInfo.lengths
+  if (blob !== undefined && blob.length !== totalBytes) throw new AppError('CORRUPT', `${what} comes with ${blob.length} of ${totalBytes} bytes`)
+  return { status: 'found', metaInfo, blob }
+}
+
+/** Headers that Kraken's servers do not know, and so ignore. */
+export function metaInfoHeaders ({ withPieceDigests = false, inlineBytes = 0 }: MetaInfoOptions): Record<string, string> {
+  return {
+    ...withPieceDigests ? { [PIECE_DIGESTS_HEADER]: 'true' } : {},
+    ...inlineBytes > 0 ? { [INLINE_HEADER]: String(inlineBytes) } : {}
+  }
 }
 
 /** Passes on as many bytes as there must be. @throws AppError NETWORK if there are fewer or more */

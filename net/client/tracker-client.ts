@@ -9,15 +9,14 @@ import { field, goJson, parseJson } from '../../runtime/core/json.js'
 import { type PeerInfo, peerInfoFromJson, peerInfoToJson } from '../../runtime/core/peer.js'
 import { type Logger, noLog } from '../../runtime/observe/log.js'
 import { Ring } from '../../runtime/ring/ring.js'
-import { PIECE_DIGESTS_HEADER } from '../api/origin.js'
 import { pathOf } from '../api/route.js'
 import { trackerApi } from '../api/tracker.js'
 import { isNetworkError, must200 } from './answers.js'
-import { type CallOptions, type MetaInfoAnswer, type TrackerClient } from './clients.js'
+import { type CallOptions, type MetaInfoAnswer, type MetaInfoOptions, type TrackerClient } from './clients.js'
 import { hedged } from './hedge.js'
 import { type Hosts, resolveHosts } from './hosts.js'
 import { createHttp, type Http, type HttpAnswer, type HttpCall } from './http.js'
-import { METAINFO_BYTES_MAX, metaInfoOf } from './origin-client.js'
+import { METAINFO_BYTES_MAX, metaInfoHeaders, metaInfoOf } from './origin-client.js'
 import { type Sleep, systemSleep, type Upstream, watchPassively } from './upstream.js'
 
 const CALL_MS = 10_000
@@ -72,11 +71,11 @@ class RingTrackerClient implements TrackerClient {
     await this.#ownHttp?.close()
   }
 
-  async metaInfo (namespace: string, digest: Digest, options: CallOptions = {}): Promise<MetaInfoAnswer> {
+  async metaInfo (namespace: string, digest: Digest, options: MetaInfoOptions = {}): Promise<MetaInfoAnswer> {
     const { address, answer } = await this.#call(digest, {
       method: 'GET',
       path: pathOf(trackerApi.metaInfo, { namespace, digest }),
-      headers: { [PIECE_DIGESTS_HEADER]: 'true' },
+      headers: metaInfoHeaders({ ...options, withPieceDigests: true }),
       answerBytesMax: METAINFO_BYTES_MAX,
       signal: options.signal
     })

@@ -45,7 +45,8 @@ export async function startAgent (config: AgentConfig, log: Logger): Promise<Run
       store: config.store,
       scheduler: config.scheduler,
       slotCount: config.memory.swarmSlots,
-      tracker: config.tracker
+      tracker: config.tracker,
+      inlineBytesMax: config.inlineBytesMax
     })
     undo.add('swarm', async () => await swarm.close())
     const http = createHttp()

@@ -50,6 +50,8 @@ export interface AgentConfig {
   readonly buildIndex: UpstreamConfig
   readonly docker: DockerConfig
   readonly memory: MemoryConfig
+  /** Blobs of at most this size are taken from the trackers. */
+  readonly inlineBytesMax: number
 }
 
 export interface OriginConfig {

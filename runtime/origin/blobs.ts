@@ -7,6 +7,7 @@ import { AppError } from '../core/errors.js'
 import { MetaInfo, PIECE_BYTES_MAX } from '../core/metainfo.js'
 import { type Logger } from '../observe/log.js'
 import { type BlobFile, type BlobStat, type CasStore } from '../store/cas.js'
+import { readIfPresent } from '../store/files.js'
 import { KeyedLock } from '../store/keyed-lock.js'
 import { pieceBytesFor } from '../store/piece-length.js'
 
@@ -69,6 +70,14 @@ export class Blobs {
     const file = await this.options.store.open(digest)
     if (file === undefined) this.#checked.delete(digest)
     return file
+  }
+
+  /** All of a small blob, or undefined if it is not here. */
+  async read (digest: Digest): Promise<Uint8Array | undefined> {
+    const file = await this.open(digest)
+    if (file === undefined) return undefined
+    const bytes = await readIfPresent(file.path, file.sizeBytes)
+    return bytes?.length === file.sizeBytes ? bytes : undefined
   }
 
   /** Size of a blob, or undefined if it is not here. */

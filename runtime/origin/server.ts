@@ -1,3 +1,4 @@
+import { INLINE_HEADER, isWelcome, joinInlined } from '../../net/api/inline.js'
 import { COPY_HEADER, LEASE_HEADER, LOCATIONS_HEADER, originApi, PIECE_DIGESTS_HEADER, STORE_ID_HEADER } from '../../net/api/origin.js'
 import { type Route } from '../../net/api/route.js'
 import { withDebug } from '../../net/http/debug.js'
@@ -5,7 +6,7 @@ import { type HttpRequest, type Reply } from '../../net/http/engine.js'
 import { statusOf } from '../../net/http/errors.js'
 import { fileBody } from '../../net/http/file-body.js'
 import { parseChunkRange, rangeReply } from '../../net/http/range.js'
-import { json, ok, text, TEXT_TYPE } from '../../net/http/reply.js'
+import { BINARY_TYPE, json, ok, text, TEXT_TYPE } from '../../net/http/reply.js'
 import { createRouter, type RouteHandler, type Router, type RouterOptions } from '../../net/http/router.js'
 import { type Digest } from '../core/digest.js'
 import { AppError, isAppError, messageOf } from '../core/errors.js'
@@ -139,7 +140,11 @@ export function originRouter (services: OriginServices, options: Omit<RouterOpti
     const target = digestParam(digest)
     const metaInfo = await blobs.metaInfo(target)
     if (metaInfo === undefined) return await fetchMissing(namespace, target)
-    return text(request.header(PIECE_DIGESTS_HEADER) === undefined ? metaInfo.serialize() : metaInfo.serializeWithDigests())
+    const list = request.header(PIECE_DIGESTS_HEADER) === undefined ? metaInfo.serialize() : metaInfo.serializeWithDigests()
+    const blob = isWelcome(request.header(INLINE_HEADER), metaInfo.lengths.totalBytes) ? await blobs.read(target) : undefined
+    if (blob === undefined) return text(list)
+    const { headers, body } = joinInlined(list, blob)
+    return { status: 200, headers: { ...headers, 'Content-Type': BINARY_TYPE }, body }
   })
   on(originApi.overwriteMetaInfo, async (_, { digest }, query) => {
     const target = digestParam(digest)

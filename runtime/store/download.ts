@@ -3,16 +3,20 @@ import { dirname } from 'node:path'
 import { Bitfield } from '../core/bitfield.js'
 import { type Clock, systemClock } from '../core/clock.js'
 import { type Digest, hexOf } from '../core/digest.js'
-import { AppError } from '../core/errors.js'
+import { AppError, messageOf } from '../core/errors.js'
 import { type MetaInfo } from '../core/metainfo.js'
 import { type Logger, noLog } from '../observe/log.js'
 import { makeDir, removeEntry, statIfPresent, storageError } from './files.js'
 import { KeyedLock } from './keyed-lock.js'
+import { type NewEntry } from './new-entry.js'
 import { blobDir, dataIn, SIDECARS } from './paths.js'
-import { decodeStatus, readMetaInfo, readSidecar, writeMetaInfo } from './sidecars.js'
+import { decodeStatus, encodeAccessTime, encodeStatus, readMetaInfo, readSidecar, writeMetaInfo } from './sidecars.js'
 import { Entry, type EntryContext, type StoredTorrent } from './stored-torrent.js'
 
 export { type StoredTorrent } from './stored-torrent.js'
+
+/** A blob in the cache that nobody has open. */
+export interface KeptBlob { readonly path: string, readonly sizeBytes: number }
 
 export interface DownloadStoreOptions {
   readonly clock?: Clock
@@ -77,6 +81,36 @@ export class DownloadStore {
         await this.#remove(metaInfo.digest)
       }
       return await this.#create(metaInfo)
+    })
+  }
+
+  /**
+   * Puts a small blob that came as a whole into the cache; undefined if it is not what it should be, or cannot be kept this
+   * way: then it is to be created and downloaded.
+   * @param publish - checks the bytes and writes the entry, where that may block; false for wrong bytes
+   */
+  async keep (metaInfo: MetaInfo, data: Uint8Array, publish: (entry: NewEntry) => Promise<boolean>): Promise<KeptBlob | undefined> {
+    if (this.#isDurable) return undefined
+    return await this.#lock.run(metaInfo.digest, async () => {
+      const dir = blobDir(this.paths.cacheDir, metaInfo.name)
+      try {
+        const isGood = await publish({
+          unfinishedDir: blobDir(this.paths.downloadDir, metaInfo.name),
+          dir,
+          data,
+          sidecars: [
+            { name: SIDECARS.torrentMeta, bytes: Buffer.from(metaInfo.serialize()) },
+            { name: SIDECARS.status, bytes: encodeStatus(Bitfield.full(metaInfo.lengths.pieceCount)) },
+            { name: SIDECARS.lastAccess, bytes: encodeAccessTime(Math.floor(this.#clock.wall() / 1000)) }
+          ]
+        })
+        if (isGood) return { path: dataIn(dir), sizeBytes: data.length }
+        this.#log.warn({ digest: metaInfo.digest }, 'a blob that came with its metainfo is not what it should be')
+      } catch (error) {
+        // Something may be there already, which the long way can cope with, and it knows how to tell of a full disk.
+        this.#log.warn({ digest: metaInfo.digest, error: messageOf(error) }, 'a blob that came with its metainfo cannot be kept')
+      }
+      return undefined
     })
   }
 

@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto'
+import { INLINE_BYTES_MAX } from '../../net/api/inline.js'
 import { createBlobClient } from '../../net/client/blob-client.js'
 import { createHttp } from '../../net/client/http.js'
 import { createOriginClient } from '../../net/client/origin-client.js'
@@ -30,7 +31,7 @@ export async function startTracker (config: TrackerConfig, log: Logger): Promise
   const metaInfos = new MetaInfoSource({
     locations: async (digest, signal) => origins.locations(digest, { signal }),
     metaInfoAt: async (address, namespace, digest, signal) =>
-      createOriginClient(address, http).metaInfo(namespace, digest, { withPieceDigests: true, signal }),
+      createOriginClient(address, http).metaInfo(namespace, digest, { withPieceDigests: true, inlineBytes: INLINE_BYTES_MAX, signal }),
     now,
     sleep: systemSleep
   })

@@ -6,7 +6,10 @@ import { type Aged, Recency } from './recency.js'
 /** What an entry takes beside its sums. */
 const ENTRY_BYTES = 1024
 
-/** Metainfo of the blobs asked for last, for a while, within a number of bytes. */
+/** What there is to know of a blob: `blob` is all of it if it is small. */
+export interface Known { readonly metaInfo: MetaInfo, readonly blob: Uint8Array | undefined }
+
+/** Metainfo of the blobs asked for last, and the small ones among them, for a while, within a number of bytes. */
 export class MetaInfoCache {
   readonly #entries = new Map<Digest, Entry>()
   readonly #order = new Recency<Entry>()
@@ -16,7 +19,7 @@ export class MetaInfoCache {
 
   get size (): number { return this.#entries.size }
 
-  get (now: Millis, digest: Digest): MetaInfo | undefined {
+  get (now: Millis, digest: Digest): Known | undefined {
     const entry = this.#entries.get(digest)
     if (entry === undefined) return undefined
     if (entry.expiresAt <= now) {
@@ -24,14 +27,15 @@ export class MetaInfoCache {
       return undefined
     }
     this.#order.touch(entry)
-    return entry.metaInfo
+    return entry.known
   }
 
-  set (now: Millis, digest: Digest, metaInfo: MetaInfo): void {
-    const known = this.#entries.get(digest)
-    if (known !== undefined) this.#remove(known)
-    const bytes = ENTRY_BYTES + metaInfo.pieceSums.byteLength + (metaInfo.pieceDigests?.byteLength ?? 0)
-    const entry: Entry = { digest, metaInfo, bytes, expiresAt: after(now, this.ttlMs), older: undefined, newer: undefined }
+  set (now: Millis, digest: Digest, known: Known): void {
+    const before = this.#entries.get(digest)
+    if (before !== undefined) this.#remove(before)
+    const { metaInfo, blob } = known
+    const bytes = ENTRY_BYTES + metaInfo.pieceSums.byteLength + (metaInfo.pieceDigests?.byteLength ?? 0) + (blob?.length ?? 0)
+    const entry: Entry = { digest, known, bytes, expiresAt: after(now, this.ttlMs), older: undefined, newer: undefined }
     this.#entries.set(digest, entry)
     this.#order.add(entry)
     this.#bytes += bytes
@@ -47,7 +51,7 @@ export class MetaInfoCache {
 
 interface Entry extends Aged<Entry> {
   readonly digest: Digest
-  readonly metaInfo: MetaInfo
+  readonly known: Known
   readonly bytes: number
   readonly expiresAt: Millis
 }

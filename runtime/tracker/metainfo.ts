@@ -17,7 +17,7 @@ const PENDING: MetaInfoAnswer = { status: 'pending' }
 export interface MetaInfoSourceOptions {
   /** Addresses of the owners, best first. */
   readonly locations: (digest: Digest, signal: AbortSignal) => Promise<readonly string[]>
-  /** Asks one origin, with piece digests if it has them. */
+  /** Asks one origin, for piece digests and small blobs too. */
   readonly metaInfoAt: (address: string, namespace: string, digest: Digest, signal: AbortSignal) => Promise<MetaInfoAnswer>
   readonly now: () => Millis
   readonly sleep: Sleep
@@ -39,8 +39,8 @@ export class MetaInfoSource {
    * @throws AppError what the last owner failed with
    */
   async get (namespace: string, digest: Digest): Promise<MetaInfoAnswer> {
-    const metaInfo = this.#cache.get(this.options.now(), digest)
-    if (metaInfo !== undefined) return { status: 'found', metaInfo }
+    const known = this.#cache.get(this.options.now(), digest)
+    if (known !== undefined) return { status: 'found', ...known }
     const key = `${digest} ${namespace}`
     const flight = this.#flights.get(key) ?? this.#fly(key, namespace, digest)
     return this.#patiently(flight)
@@ -66,8 +66,9 @@ export class MetaInfoSource {
       sleep
     })
     if (asked.isGood) {
-      if (asked.answer.status === 'found') this.#cache.set(this.options.now(), digest, asked.answer.metaInfo)
-      return asked.answer
+      const { answer } = asked
+      if (answer.status === 'found') this.#cache.set(this.options.now(), digest, { metaInfo: answer.metaInfo, blob: answer.blob })
+      return answer
     }
     // One that did not answer may have it.
     if (asked.failures.length > 0) throw asked.failures.at(-1)

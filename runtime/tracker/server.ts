@@ -1,10 +1,11 @@
 import { answeredStatus, answeredText } from '../../net/client/answers.js'
 import { type MetaInfoAnswer } from '../../net/client/clients.js'
+import { INLINE_HEADER, isWelcome, joinInlined } from '../../net/api/inline.js'
 import { PIECE_DIGESTS_HEADER } from '../../net/api/origin.js'
 import { trackerApi } from '../../net/api/tracker.js'
 import { withDebug } from '../../net/http/debug.js'
 import { type Handler, type HttpRequest, type Reply } from '../../net/http/engine.js'
-import { JSON_TYPE, text, TEXT_TYPE } from '../../net/http/reply.js'
+import { BINARY_TYPE, JSON_TYPE, text, TEXT_TYPE } from '../../net/http/reply.js'
 import { createRouter } from '../../net/http/router.js'
 import { type Digest, parseDigest } from '../core/digest.js'
 import { AppError, messageOf } from '../core/errors.js'
@@ -64,8 +65,12 @@ async function metaInfo (service: TrackerService, request: HttpRequest, params: 
     if (answer.status === 'pending') return text('origin: ', 202)
     if (answer.status === 'unknown') return text('origin: ', 404)
     const wantsDigests = request.header(PIECE_DIGESTS_HEADER) !== undefined
-    const body = wantsDigests ? answer.metaInfo.serializeWithDigests() : answer.metaInfo.serialize()
-    return { status: 200, headers: { 'Content-Type': JSON_TYPE }, body }
+    const list = wantsDigests ? answer.metaInfo.serializeWithDigests() : answer.metaInfo.serialize()
+    if (answer.blob === undefined || !isWelcome(request.header(INLINE_HEADER), answer.blob.length)) {
+      return { status: 200, headers: { 'Content-Type': JSON_TYPE }, body: list }
+    }
+    const { headers, body } = joinInlined(list, answer.blob)
+    return { status: 200, headers: { ...headers, 'Content-Type': BINARY_TYPE }, body }
   } catch (error) {
     // What an origin answered is passed on; that none answered is the tracker's own failure.
     const status = answeredStatus(error)

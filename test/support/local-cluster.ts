@@ -113,6 +113,7 @@ export async function startLocalCluster (t: Test, { pieceBytes, sleep, hasTestfs
   }, noLog))
   const agent = await running(startAgent({
     ...common,
+    inlineBytesMax: 0,
     serverPort: 0,
     registryPort: 0,
     store: { downloadDir: join(root, 'agent', 'download'), cacheDir: join(root, 'agent', 'cache') },

@@ -1,4 +1,5 @@
 import http from 'node:http'
+import { INLINE_HEADER, joinInlined } from '../../net/api/inline.js'
 import { type Digest } from '../../runtime/core/digest.js'
 import { type MetaInfo } from '../../runtime/core/metainfo.js'
 import { type PeerInfo, peerInfoFromJson, peerInfoToJson } from '../../runtime/core/peer.js'
@@ -9,6 +10,8 @@ export interface TrackedBlob {
   readonly metaInfo: MetaInfo
   /** Said instead of its metainfo. */
   reply: { readonly status: number, readonly text: string } | undefined
+  /** Sent along to those who welcome it, whatever it is. */
+  inlined: Uint8Array | undefined
   /** Handed out first, whoever asks. */
   readonly peers: PeerInfo[]
   /** Those that have announced themselves, by id; handed out to the others. */
@@ -46,7 +49,9 @@ export class SmallTracker {
 
   /** What it knows of this blob, from now on. */
   know (metaInfo: MetaInfo): TrackedBlob {
-    const known = this.#blobs.get(metaInfo.digest) ?? { metaInfo, reply: undefined, peers: [], announced: new Map(), onAsked: () => {} }
+    const known = this.#blobs.get(metaInfo.digest) ?? {
+      metaInfo, reply: undefined, inlined: undefined, peers: [], announced: new Map(), onAsked: () => {}
+    }
     this.#blobs.set(metaInfo.digest, known)
     return known
   }
@@ -58,12 +63,18 @@ export class SmallTracker {
     await new Promise(resolve => this.#server.close(resolve))
   }
 
-  #answer ({ method, url = '' }: http.IncomingMessage, body: string, response: http.ServerResponse): string {
+  #answer (request: http.IncomingMessage, body: string, response: http.ServerResponse): string | Uint8Array {
+    const { method, url = '', headers } = request
     if (method === 'GET' && url === '/health') return 'OK\n'
     const asked = this.#blobs.get(decodeURIComponent(/\/blobs\/([^/]+)\/metainfo$/.exec(url)?.[1] ?? ''))
     if (method === 'GET' && asked !== undefined) {
       response.statusCode = asked.reply?.status ?? 200
       asked.onAsked()
+      if (asked.inlined !== undefined && headers[INLINE_HEADER] !== undefined) {
+        const answer = joinInlined(asked.metaInfo.serializeWithDigests(), asked.inlined)
+        response.setHeaders(new Map(Object.entries(answer.headers)))
+        return answer.body
+      }
       return asked.reply?.text ?? asked.metaInfo.serializeWithDigests()
     }
     const infoHash = /^\/announce\/([0-9a-f]{40})$/.exec(url)?.[1]

@@ -11,6 +11,7 @@ import { type PeerId } from '../../runtime/core/peer-id.js'
 import { seededPrng } from '../../runtime/core/prng.js'
 import { type SlotQueue } from '../../runtime/core/slot-queue.js'
 import { type CloseReason, type ConnId, type Effect, type Event } from '../../runtime/torrent/events.js'
+import { type KeptBlob } from '../../runtime/store/download.js'
 import { Scheduler } from '../../runtime/torrent/scheduler.js'
 import { type TrackerClient } from '../../net/client/clients.js'
 import { Link, type LinkOwner, type PeerMessage } from '../../net/peer/link.js'
@@ -18,7 +19,7 @@ import { type Handshake } from '../../net/wire/messages.js'
 import { type HashPool } from '../pool.js'
 import { type OpenedBlob, type SwarmEvents, type SwarmOptions, type SwarmStats } from '../jobs.js'
 import { type Reception, Receiver, type ReceiverOwner } from './receiver.js'
-import { suspects, type Torrent, type Torrents } from './torrents.js'
+import { suspects, Torrent, type Torrents } from './torrents.js'
 
 /** What is known of a connection besides what the scheduler keeps. */
 interface Conn {
@@ -107,6 +108,7 @@ export class Driver implements LinkOwner, ReceiverOwner {
 
   async download (namespace: string, digest: Digest): Promise<{ sizeBytes: number }> {
     const torrent = await this.#want(namespace, digest)
+    if (!(torrent instanceof Torrent)) return { sizeBytes: torrent.sizeBytes }
     requireKept(torrent)
     if (torrent.isComplete) return { sizeBytes: torrent.metaInfo.lengths.totalBytes }
     return await torrent.wait()
@@ -114,6 +116,7 @@ export class Driver implements LinkOwner, ReceiverOwner {
 
   async open (namespace: string, digest: Digest): Promise<OpenedBlob> {
     const torrent = await this.#want(namespace, digest)
+    if (!(torrent instanceof Torrent)) return { ...torrent, isComplete: true, reader: 0, pieceBytes: torrent.sizeBytes, verified: [] }
     requireKept(torrent)
     const reader = this.#nextReader++
     const { isComplete, readable: verified, stored: { path }, metaInfo: { lengths: { totalBytes: sizeBytes, pieceBytes } } } = torrent
@@ -303,12 +306,13 @@ export class Driver implements LinkOwner, ReceiverOwner {
     this.parts.emit('ended', { digest: torrent.digest, error: error === undefined ? undefined : { code: error.code, message: error.message } })
   }
 
-  async #want (namespace: string, digest: Digest): Promise<Torrent> {
+  async #want (namespace: string, digest: Digest): Promise<Torrent | KeptBlob> {
     const known = this.parts.torrents.byDigest(digest)
     if (known?.isComplete === true && !await isFile(known.stored.path) && !known.isRetired) {
       this.#drop(known, new AppError('CANCELLED', `the file of ${digest} was deleted`))
     }
     const torrent = await this.parts.torrents.obtain(namespace, digest)
+    if (!(torrent instanceof Torrent)) return torrent
     if (torrent.isRetired) throw new AppError('CANCELLED', `${digest} was deleted meanwhile`)
     if (torrent === known && !torrent.isComplete) this.dispatch({ type: 'torrentWanted', infoHash: torrent.infoHash })
     return torrent

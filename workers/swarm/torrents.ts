@@ -4,7 +4,8 @@ import { type InfoHash } from '../../runtime/core/infohash.js'
 import { type PieceIndex } from '../../runtime/core/lengths.js'
 import { type MetaInfo } from '../../runtime/core/metainfo.js'
 import { PIECES_MAX } from '../../net/wire/kraken/limits.js'
-import { type DownloadStore, type StoredTorrent } from '../../runtime/store/download.js'
+import { type DownloadStore, type KeptBlob, type StoredTorrent } from '../../runtime/store/download.js'
+import { type NewEntry } from '../../runtime/store/new-entry.js'
 
 /** With it and PIECES_MAX pieces a handshake still fits its frame. */
 const NAMESPACE_BYTES_MAX = 800
@@ -80,12 +81,17 @@ export class Torrent {
   }
 }
 
-/** Fetches the list of pieces of a blob; throws BLOB_UNKNOWN if nobody knows it, CANCELLED once the signal is aborted. */
-export type FetchMetaInfo = (namespace: string, digest: Digest, signal: AbortSignal) => Promise<MetaInfo>
+/** The list of pieces of a blob, and all of it if it is small and whoever was asked had it at hand. */
+export interface Found { readonly metaInfo: MetaInfo, readonly blob?: Uint8Array | undefined }
+
+/** Asks for a blob's metainfo; throws BLOB_UNKNOWN if nobody knows it, CANCELLED once the signal is aborted. */
+export type FetchMetaInfo = (namespace: string, digest: Digest, signal: AbortSignal) => Promise<Found>
 
 export interface TorrentsParts {
   readonly store: DownloadStore
   readonly fetchMetaInfo: FetchMetaInfo
+  /** Checks a small blob and writes it to its place; false if it is not what it should be. */
+  readonly publish: (digest: Digest, entry: NewEntry) => Promise<boolean>
   /** Of the memory that pieces arrive in: a longer one could never be received. */
   readonly pieceBytesMax: number
   /** Called when a torrent has come to be known, before anybody else sees it. */
@@ -93,7 +99,7 @@ export interface TorrentsParts {
 }
 
 /** A torrent on its way into memory. */
-interface Loading { readonly torrent: Promise<Torrent | undefined>, readonly abort: AbortController }
+interface Loading { readonly torrent: Promise<Torrent | KeptBlob | undefined>, readonly abort: AbortController }
 
 /** The torrents of this thread, by digest and by info hash, each loaded once however many ask for it at the same time. */
 export class Torrents {
@@ -113,14 +119,16 @@ export class Torrents {
 
   /** The torrent if it is in memory or on disk. */
   find (digest: Digest): Promise<Torrent | undefined> {
-    return this.#load(digest, async signal => {
+    const torrent = this.#load(digest, async signal => {
       const stored = await this.parts.store.open(digest)
       return stored === undefined ? undefined : await this.#add(new Torrent('', stored), false, signal)
     })
+    // What is kept without a torrent meanwhile is found by the next peer that asks.
+    return torrent.then(found => found instanceof Torrent ? found : undefined)
   }
 
-  /** The torrent, created from its metainfo if need be. */
-  async obtain (namespace: string, digest: Digest): Promise<Torrent> {
+  /** The torrent, created from its metainfo if need be; a small blob may be in the cache without ever having been one. */
+  async obtain (namespace: string, digest: Digest): Promise<Torrent | KeptBlob> {
     const namespaceBytes = Buffer.byteLength(namespace)
     if (namespaceBytes > NAMESPACE_BYTES_MAX) {
       throw new AppError('NAME_INVALID', `a namespace of ${namespaceBytes} bytes is too long for a handshake: at most ${NAMESPACE_BYTES_MAX}`)
@@ -129,10 +137,10 @@ export class Torrents {
     for (;;) {
       const torrent = await this.#load(digest, async signal => {
         const stored = await this.parts.store.open(digest) ?? await this.#create(namespace, digest, signal)
-        return await this.#add(new Torrent(namespace, stored), true, signal)
+        return 'fd' in stored ? await this.#add(new Torrent(namespace, stored), true, signal) : stored
       })
       if (torrent === undefined) continue
-      if (torrent.namespace === '') torrent.namespace = namespace
+      if (torrent instanceof Torrent && torrent.namespace === '') torrent.namespace = namespace
       return torrent
     }
   }
@@ -165,17 +173,18 @@ export class Torrents {
     torrent.retire()
   }
 
-  async #create (namespace: string, digest: Digest, signal: AbortSignal): Promise<StoredTorrent> {
-    const metaInfo = await this.parts.fetchMetaInfo(namespace, digest, signal)
+  async #create (namespace: string, digest: Digest, signal: AbortSignal): Promise<StoredTorrent | KeptBlob> {
+    const { metaInfo, blob } = await this.parts.fetchMetaInfo(namespace, digest, signal)
     if (metaInfo.name !== hexOf(digest)) {
       throw new AppError('CORRUPT', `the tracker answered with the metainfo of ${metaInfo.digest} when asked for ${digest}`)
     }
     this.#checkSizes(metaInfo, false)
     signal.throwIfAborted()
-    return await this.parts.store.create(metaInfo)
+    const kept = blob === undefined ? undefined : await this.parts.store.keep(metaInfo, blob, async entry => await this.parts.publish(digest, entry))
+    return kept ?? await this.parts.store.create(metaInfo)
   }
 
-  #load (digest: Digest, open: (signal: AbortSignal) => Promise<Torrent | undefined>): Promise<Torrent | undefined> {
+  #load (digest: Digest, open: (signal: AbortSignal) => Promise<Torrent | KeptBlob | undefined>): Promise<Torrent | KeptBlob | undefined> {
     const known = this.#byDigest.get(digest)
     if (known !== undefined) return Promise.resolve(known)
     const running = this.#loading.get(digest)

@@ -2,7 +2,7 @@ import { intFlag, stringFlag } from '../flags.js'
 import { choice, nested, section, unused } from '../schema.js'
 import { common, registryBlock } from '../sections/common.js'
 import { containerRuntime, dockerConfig, dockerDaemon } from '../sections/container-runtime.js'
-import { memory } from '../sections/memory.js'
+import { memoryAndInlining } from '../sections/memory.js'
 import { scheduler } from '../sections/scheduler.js'
 import { agentStore } from '../sections/store.js'
 import { passiveRing, passiveUpstream } from '../sections/upstream.js'
@@ -25,7 +25,7 @@ export const agentRole = role({
     peer_id_factory: choice({ as: 'peerIdPolicy', of: ['addr_hash', 'random'], doc: 'How this peer is named: after its address, which survives restarts, or anew at each start.' }),
     tracker: nested('tracker', passiveRing, 'The trackers.'),
     build_index: nested('buildIndex', passiveUpstream, 'The build-indexes.'),
-    shoal: nested('memory', memory, 'What only this program has.'),
+    shoal: nested('shoal', memoryAndInlining, 'What only this program has.'),
     ...common,
     registry: registryBlock,
     registry_backup: unused('A second registry for what this one cannot answer.'),
@@ -48,6 +48,6 @@ export const agentRole = role({
     tracker: file.tracker,
     buildIndex: file.buildIndex,
     docker: dockerConfig(file.containerRuntime, file.dockerDaemon),
-    memory: file.memory
+    ...file.shoal
   })
 })

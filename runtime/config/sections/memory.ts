@@ -11,6 +11,7 @@ const fields = {
   durable: bool({ as: 'isDurable', default: true, doc: 'A push is acknowledged only when it would survive a power loss: all of it is synced to the disk first (origin).' }),
   write_copies: int({ as: 'copiesMin', default: 2, min: 1, max: 64, doc: 'Origins that must have a pushed blob before it is acknowledged; all of its owners, if those are fewer (origin).' }),
   disk_reserve: size({ as: 'reserveBytes', default: '64MB', min: 0, doc: 'So much of the disk stays free: an upload that would need it is refused at its start (origin).' }),
+  inline_max: size({ as: 'inlineBytesMax', default: '64KB', min: 0, max: 65_536, doc: 'Blobs of at most this size come with the tracker\'s answer; 0 leaves all of them to the swarm (agent).' }),
   registry: nested('registry', registry, 'What clients of the registry may do.')
 }
 
@@ -24,6 +25,12 @@ export const memoryAndDurability = section(fields, ({ swarmSlots, uploadSlots, i
 }))
 /** What an acknowledged push means. */
 export type DurabilityConfig = Infer<typeof memoryAndDurability>['durability']
+
+/** The same block for the agent. */
+export const memoryAndInlining = section(fields, ({ swarmSlots, uploadSlots, inlineBytesMax }) => ({
+  memory: { swarmSlots, uploadSlots },
+  inlineBytesMax
+}))
 
 /** The same block for the proxy. */
 export const memoryAndRegistry = section(fields, ({ swarmSlots, uploadSlots, registry }) => ({ memory: { swarmSlots, uploadSlots }, registry }))

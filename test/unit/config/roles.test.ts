@@ -84,7 +84,8 @@ container_runtime: { docker: { docker_host: unix:///var/run/docker.sock } }
     },
     buildIndex: { hosts: { static: [], dns: 'build-index:15004', ttlMs: 5_000 }, health: PASSIVE_HEALTH },
     docker: { host: 'unix:///var/run/docker.sock', version: '1.21' },
-    memory: MEMORY
+    memory: MEMORY,
+    inlineBytesMax: 65_536
   })
   t.equal(agentRole.load([...args, '--peer-ip', 'agent-7'], HOST).config.peerIp, 'agent-7')
   t.throws(() => agentRole.load(args.slice(0, -3), HOST).config && agentRole.load(['--config', config], HOST), { code: 'CONFIG_INVALID', message: /--peer-port is required/ })
