@@ -1,3 +1,4 @@
+import { type ClientTls } from '../net/client/http.js'
 import { type Digest, type Sha512Digest } from '../runtime/core/digest.js'
 import { type PieceLengthConfig, type RingConfig, type UpstreamConfig } from '../runtime/config/types.js'
 import { type SchedulerConfig } from '../runtime/config/sections/scheduler.js'
@@ -97,6 +98,8 @@ export interface SwarmOptions {
   readonly hashThreads: number
   /** Where to announce; a seeder has none. */
   readonly tracker: (UpstreamConfig & { readonly ring: RingConfig }) | undefined
+  /** How it is asked; undefined is plain HTTP. */
+  readonly clientTls?: ClientTls | undefined
   /** Blobs of at most this size are taken from the trackers if those have them; default 0. */
   readonly inlineBytesMax?: number
 }

@@ -37,7 +37,7 @@ interface AskOptions { readonly inlineBytes: number | undefined, readonly signal
 export async function runSwarm (port: MessagePort, options: SwarmOptions): Promise<void> {
   const receiveSlab = Slab.create(options.slotCount, RECEIVE_SLOT_BYTES)
   const pool = createHashPool({ threads: options.hashThreads, slab: receiveSlab.memory })
-  const tracker = options.tracker === undefined ? undefined : createTrackerClient(options.tracker)
+  const tracker = options.tracker === undefined ? undefined : createTrackerClient(options.tracker, { tls: options.clientTls })
   const torrents = new Torrents({
     store: new DownloadStore(options.store),
     fetchMetaInfo: (namespace, digest, signal) => pollMetaInfo(tracker, namespace, digest, { inlineBytes: options.inlineBytesMax, signal }),

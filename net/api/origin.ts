@@ -2,31 +2,32 @@ import { route } from './route.js'
 
 /** The blob server of an origin (http-api specification 5.1). */
 export const originApi = {
-  health: route('GET', '/health'),
-  readiness: route('GET', '/readiness'),
-  locations: route('GET', '/blobs/{digest}/locations'),
-  startUpload: route('POST', '/namespace/{namespace}/blobs/{digest}/uploads'),
-  patchUpload: route('PATCH', '/namespace/{namespace}/blobs/{digest}/uploads/{uid}'),
-  commitUpload: route('PUT', '/namespace/{namespace}/blobs/{digest}/uploads/{uid}'),
-  download: route('GET', '/namespace/{namespace}/blobs/{digest}'),
-  prefetch: route('POST', '/namespace/{namespace}/blobs/{digest}/prefetch'),
-  forceCleanup: route('POST', '/forcecleanup'),
-  forceCleanupToTarget: route('POST', '/forcecleanup/v2'),
-  startTransfer: route('POST', '/internal/blobs/{digest}/uploads'),
-  patchTransfer: route('PATCH', '/internal/blobs/{digest}/uploads/{uid}'),
-  commitTransfer: route('PUT', '/internal/blobs/{digest}/uploads/{uid}'),
-  deleteBlob: route('DELETE', '/internal/blobs/{digest}'),
-  overwriteMetaInfo: route('POST', '/internal/blobs/{digest}/metainfo'),
-  peerContext: route('GET', '/internal/peercontext'),
-  stat: route('HEAD', '/internal/namespace/{namespace}/blobs/{digest}'),
-  metaInfo: route('GET', '/internal/namespace/{namespace}/blobs/{digest}/metainfo'),
+  health: route('GET', '/health', '200 `OK`.'),
+  readiness: route('GET', '/readiness', '200 if the backends that must be ready are, 503 and what is missing.'),
+  locations: route('GET', '/blobs/{digest}/locations', 'Who owns a blob, in `Origin-Locations`.'),
+  startUpload: route('POST', '/namespace/{namespace}/blobs/{digest}/uploads', 'Begins an upload; its id is the `Location`.'),
+  patchUpload: route('PATCH', '/namespace/{namespace}/blobs/{digest}/uploads/{uid}', 'A part, `Content-Range: <start>-<end>` with the end exclusive.'),
+  commitUpload: route('PUT', '/namespace/{namespace}/blobs/{digest}/uploads/{uid}', 'Ends an upload; it is answered when enough owners have the blob.'),
+  download: route('GET', '/namespace/{namespace}/blobs/{digest}', 'A blob; 202 while it is fetched from the backend; ranges too.'),
+  prefetch: route('POST', '/namespace/{namespace}/blobs/{digest}/prefetch', 'Has a blob fetched from the backend.'),
+  forceCleanup: route('POST', '/forcecleanup', 'Deletes what is older than `?ttl_hr=` hours or not owned any more.'),
+  forceCleanupToTarget: route('POST', '/forcecleanup/v2', 'Deletes until the disk is filled to `?target_util_percent=`.'),
+  startTransfer: route('POST', '/internal/blobs/{digest}/uploads', 'Begins the upload of a copy.'),
+  patchTransfer: route('PATCH', '/internal/blobs/{digest}/uploads/{uid}', 'A part of it.'),
+  commitTransfer: route('PUT', '/internal/blobs/{digest}/uploads/{uid}', 'Ends it.'),
+  deleteBlob: route('DELETE', '/internal/blobs/{digest}', 'Deletes the copy of this origin.'),
+  overwriteMetaInfo: route('POST', '/internal/blobs/{digest}/metainfo', 'Cuts a blob in pieces of `?piece_length=` bytes.'),
+  peerContext: route('GET', '/internal/peercontext', 'How this origin is known to peers.'),
+  stat: route('HEAD', '/internal/namespace/{namespace}/blobs/{digest}', 'Size of a blob; `?local=true` only if it is here.'),
+  metaInfo: route('GET', '/internal/namespace/{namespace}/blobs/{digest}/metainfo', 'The pieces of a blob; 202 while it is fetched from the backend.'),
+  configureScheduler: route('PATCH', '/x/config/scheduler', 'Replaces the configuration of the peer thread, as an agent does.'),
   /** Ours: copies that are missing somewhere. */
-  replication: route('GET', '/x/replication'),
+  replication: route('GET', '/x/replication', 'Copies that are missing somewhere.'),
   /** Ours: `<stamp> <digest>` of a tag that not all build-indexes know of yet; the bodies are the same. */
-  getTagMark: route('GET', '/internal/tag-marks/{tag}'),
-  putTagMark: route('PUT', '/internal/tag-marks/{tag}'),
-  deleteTagMark: route('DELETE', '/internal/tag-marks/{tag}'),
-  commitDuplicate: route('PUT', '/internal/duplicate/namespace/{namespace}/blobs/{digest}/uploads/{uid}')
+  getTagMark: route('GET', '/internal/tag-marks/{tag}', 'Where a tag points that not all build-indexes know of yet; 204 for none.'),
+  putTagMark: route('PUT', '/internal/tag-marks/{tag}', 'Keeps that, unless there is a later one.'),
+  deleteTagMark: route('DELETE', '/internal/tag-marks/{tag}', 'All build-indexes know of it.'),
+  commitDuplicate: route('PUT', '/internal/duplicate/namespace/{namespace}/blobs/{digest}/uploads/{uid}', 'Ends the upload of a copy whose write-back is to come later.')
 } as const
 
 /** Response header of `locations`: `host:port` of each owner, best first, joined by commas. */

@@ -1,9 +1,28 @@
 import { type ContentDigest, isContentDigest } from '../../runtime/core/digest.js'
+import { route } from './route.js'
 
 /*
- * The paths of the registry (http-api specification 8.1). They are no route table: a repository name has any number of
- * segments, so paths are read from their end.
+ * The paths of the registry (http-api specification 8.1). A repository name has any number of segments, so no router matches
+ * them: they are read from their end.
  */
+
+/** What the registry serves; `{name}` may have slashes in it. GET of manifests, blobs, uploads and lists is also HEAD. */
+export const registryApi = {
+  base: route('GET', '/v2/', '200 `{}`.'),
+  catalog: route('GET', '/v2/_catalog', 'All repositories, in pages with `?n=` and `?last=`.'),
+  tags: route('GET', '/v2/{name}/tags/list', 'Tags of a repository, sorted, in pages with `?n=` and `?last=`.'),
+  getManifest: route('GET', '/v2/{name}/manifests/{reference}', 'A manifest or an index, by tag or digest, as it was pushed.'),
+  putManifest: route('PUT', '/v2/{name}/manifests/{reference}', 'Stores it when everything that it refers to is there; `?tag=` beside a digest, up to 100 times.'),
+  deleteManifest: route('DELETE', '/v2/{name}/manifests/{reference}', 'Deletes a tag, or a manifest with all its tags.'),
+  getBlob: route('GET', '/v2/{name}/blobs/{digest}', 'A blob; ranges too.'),
+  deleteBlob: route('DELETE', '/v2/{name}/blobs/{digest}', 'Takes a blob out of the repository.'),
+  startUpload: route('POST', '/v2/{name}/blobs/uploads/', 'Begins an upload; `?digest=` with the whole blob as body, `?mount=` with or without `&from=`.'),
+  uploadStatus: route('GET', '/v2/{name}/blobs/uploads/{id}', 'How far it is.'),
+  patchUpload: route('PATCH', '/v2/{name}/blobs/uploads/{id}', 'A part; with `Content-Range` it must be the next one.'),
+  finishUpload: route('PUT', '/v2/{name}/blobs/uploads/{id}', 'Ends it with `?digest=`; answered when the origins have the blob.'),
+  cancelUpload: route('DELETE', '/v2/{name}/blobs/uploads/{id}', 'Gives it up.'),
+  referrers: route('GET', '/v2/{name}/referrers/{digest}', 'Manifests whose `subject` this is; `?artifactType=` leaves only such.')
+} as const
 
 export const NAME_CHARACTERS_MAX = 255
 export const TAG_CHARACTERS_MAX = 128
@@ -51,6 +70,16 @@ export function parseRegistryPath (rawPath: string): RegistryTarget {
 /** True for a repository name of the grammar of 8.1 that is short enough. */
 export function isRepositoryName (text: string): boolean {
   return text.length <= NAME_CHARACTERS_MAX && isRepositoryShaped(text)
+}
+
+/**
+ * The repository under which a mirror keeps what another registry has: `<host>/<repository>`, with `_` before a port, since a
+ * tag is told from its repository by the colon. Undefined if there is no such host, or if all of it is too long.
+ */
+export function mirroredRepository (host: string, repository: string): string | undefined {
+  const first = host.toLowerCase().replace(/:(?=\d+$)/, '_')
+  const whole = `${first}/${repository}`
+  return COMPONENT.test(first) && isRepositoryName(whole) ? whole : undefined
 }
 
 export function isTag (text: string): boolean { return TAG.test(text) }

@@ -9,11 +9,13 @@ export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 /** One row of a route table: what servers match and what clients call. A `{param}` takes exactly one path segment. */
 export interface Route<Path extends string = string> {
   readonly method: Method
+  /** `*` at its end takes the rest of the path, slashes and all; the client passes it ready-made. */
   readonly path: Path
-  /** `*` at the end of `path` takes the rest of the path, slashes and all; the client passes it ready-made. */
+  /** What it is for, a sentence of the page docs/api.md. */
+  readonly doc: string
 }
 
-export function route<const Path extends string> (method: Method, path: Path): Route<Path> { return { method, path } }
+export function route<const Path extends string> (method: Method, path: Path, doc = ''): Route<Path> { return { method, path, doc } }
 
 /** The path of a call, each parameter escaped as one segment (http-api specification 1.2). */
 export function pathOf<Path extends string> (target: Route<Path>, params: Params<Path>): string {

@@ -75,7 +75,11 @@ export interface TagPage { readonly names: string[], readonly next: string | und
 
 /** The build-indexes of a cluster as one (http-api specification 7.5). */
 export interface TagClient {
-  put (tag: string, digest: Digest, options?: CallOptions & { replicate?: boolean }): Promise<void>
+  /**
+   * @param options.onlyIf - put it only if it points there, or if it is not there; build-indexes of Kraken's put it in any case
+   * @throws AppError TAG_EXISTS if it points elsewhere
+   */
+  put (tag: string, digest: Digest, options?: CallOptions & { replicate?: boolean, onlyIf?: Digest | 'none' }): Promise<void>
   get (tag: string, options?: CallOptions): Promise<Digest | undefined>
   has (tag: string, options?: CallOptions): Promise<boolean>
   /** Names as stored (`repo:tag`) below a prefix such as `/<repo>/_manifests/tags` or ''. */

@@ -1,5 +1,6 @@
 import { type Readable } from 'node:stream'
 import { setMaxListeners } from 'node:events'
+import { rootCertificates } from 'node:tls'
 import { Agent, type Dispatcher } from 'undici'
 import { AppError, messageOf, systemCodeOf } from '../../runtime/core/errors.js'
 import { systemClock } from '../../runtime/core/clock.js'
@@ -99,18 +100,26 @@ export interface Http {
   close (): Promise<void>
 }
 
-export function createHttp (): Http { return new UndiciHttp() }
+/** HTTPS towards all hosts. PEM texts, so that they can be handed to another thread. */
+export interface ClientTls {
+  /** Trusted besides the known ones. */
+  readonly authorities: readonly string[]
+  /** That every host's certificate has; undefined: the host's own name. */
+  readonly serverName: string | undefined
+  readonly cert?: string
+  readonly key?: string
+  readonly passphrase?: string
+}
+
+/** @param tls - undefined for plain HTTP */
+export function createHttp (tls?: ClientTls): Http { return new UndiciHttp(tls) }
 
 /** At least the high-water mark of a socket in every version of Node.js. */
 const QUEUED_BYTES_MAX = 64 * 1024
 
 class UndiciHttp implements Http {
-  readonly #agent = new Agent({
-    connections: CONNECTIONS_MAX,
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    keepAliveMaxTimeout: KEEP_ALIVE_MS,
-    connect: { timeout: CONNECT_MS }
-  })
+  readonly #agent: Agent
+  readonly #scheme: 'http' | 'https'
 
   readonly #returnListeners = new Set<(address: string) => void>()
   readonly #liveness = new Liveness({
@@ -121,6 +130,16 @@ class UndiciHttp implements Http {
   })
 
   #isClosed = false
+
+  constructor (tls: ClientTls | undefined) {
+    this.#scheme = tls === undefined ? 'http' : 'https'
+    this.#agent = new Agent({
+      connections: CONNECTIONS_MAX,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      keepAliveMaxTimeout: KEEP_ALIVE_MS,
+      connect: { timeout: CONNECT_MS, ...tls === undefined ? {} : connectOptionsOf(tls) }
+    })
+  }
 
   async call (call: HttpCall): Promise<HttpAnswer> {
     const deadline = new Deadline(call.signal, call.timeoutMs, call.isReplaceable === true)
@@ -175,13 +194,13 @@ class UndiciHttp implements Http {
 
   async #send (request: HttpRequest, deadline: Deadline): Promise<HttpStream> {
     const { method, address, path, headers, body, idleMs = IDLE_MS } = request
-    const what = `${method} http://${address}${path}`
+    const what = `${method} ${this.#scheme}://${address}${path}`
     if (!ADDRESS.test(address)) throw new AppError('NETWORK', `${what}: "${address.slice(0, 256)}" is no address: expected host:port`)
     const isStreamed = typeof body === 'object'
     const watch = new Watch(request, deadline, this.#liveness)
     try {
       const response = await this.#agent.request({
-        origin: `http://${address}`,
+        origin: `${this.#scheme}://${address}`,
         path,
         method,
         headers: { ...headers, ...(isStreamed ? { 'Content-Length': String(body.lengthBytes) } : {}) },
@@ -254,6 +273,10 @@ class UndiciStream implements HttpStream {
     if (isShort) this.#body.dump({ limit: DISCARD_BYTES_MAX }).catch(() => {})
     else this.#body.destroy()
   }
+}
+
+function connectOptionsOf ({ authorities, serverName, ...certificate }: ClientTls): object {
+  return { ...certificate, minVersion: 'TLSv1.2', ca: [...rootCertificates, ...authorities], ...serverName === undefined ? {} : { servername: serverName } }
 }
 
 /** A host name, an IPv4 address or a bracketed IPv6 one, with or without a port. */

@@ -82,9 +82,14 @@ class ClusterTagClient implements TagClient {
 
   async close (): Promise<void> { await this.#upstream.close() }
 
-  async put (tag: string, digest: Digest, options: CallOptions & { replicate?: boolean } = {}): Promise<void> {
-    const path = pathOf(buildIndexApi.putTag, { tag, digest }) + (options.replicate === true ? '?replicate=true' : '')
-    must200(`put of tag ${tag}`, await this.#call({ method: 'PUT', path, timeoutMs: PUT_MS }, options))
+  async put (tag: string, digest: Digest, options: CallOptions & { replicate?: boolean, onlyIf?: Digest | 'none' } = {}): Promise<void> {
+    const { replicate = false, onlyIf } = options
+    const query = [...replicate ? ['replicate=true'] : [], ...onlyIf === undefined ? [] : [`onlyif=${onlyIf}`]].join('&')
+    const call: Call = { method: 'PUT', path: pathOf(buildIndexApi.putTag, { tag, digest }) + (query === '' ? '' : `?${query}`), timeoutMs: PUT_MS }
+    // With a condition all ask the same build-index, which lets them take turns.
+    const answer = await this.#call(call, options, onlyIf === undefined ? undefined : (await this.#hosts()).toSorted())
+    if (answer.status === 409) throw new AppError('TAG_EXISTS', answer.text)
+    must200(`put of tag ${tag}`, answer)
   }
 
   async get (tag: string, options?: CallOptions): Promise<Digest | undefined> {
@@ -139,8 +144,8 @@ class ClusterTagClient implements TagClient {
   }
 
   /** Reads are asked of a second host beside one that says nothing; writes only when the first one is known to be gone. */
-  async #call (call: Call, { signal }: CallOptions = {}): Promise<HttpAnswer> {
-    const hosts = await this.#inOrder()
+  async #call (call: Call, { signal }: CallOptions = {}, order?: readonly string[]): Promise<HttpAnswer> {
+    const hosts = order === undefined ? await this.#inOrder() : this.#http.wellFirst(order)
     const last = hosts.at(-1)
     const asked = await hedged(hosts, {
       ask: async address => {

@@ -15,7 +15,7 @@ import { isNetworkError, must200 } from './answers.js'
 import { type CallOptions, type MetaInfoAnswer, type MetaInfoOptions, type TrackerClient } from './clients.js'
 import { hedged } from './hedge.js'
 import { type Hosts, resolveHosts } from './hosts.js'
-import { createHttp, type Http, type HttpAnswer, type HttpCall } from './http.js'
+import { type ClientTls, createHttp, type Http, type HttpAnswer, type HttpCall } from './http.js'
 import { METAINFO_BYTES_MAX, metaInfoHeaders, metaInfoOf } from './origin-client.js'
 import { type Sleep, systemSleep, type Upstream, watchPassively } from './upstream.js'
 
@@ -27,6 +27,8 @@ const INTERVAL_MS = { min: 1, max: 60_000, default: 3_000 }
 export interface TrackerClientOptions {
   /** Default one of its own, which `close` ends. */
   readonly http?: Http
+  /** Of its own one. */
+  readonly tls?: ClientTls | undefined
   readonly log?: Logger
   readonly clock?: Clock
   /** Replaces the resolution of the config's hosts. */
@@ -58,7 +60,7 @@ class RingTrackerClient implements TrackerClient {
 
   constructor (readonly config: UpstreamConfig & { readonly ring: RingConfig }, options: TrackerClientOptions) {
     const { log = noLog, clock, patience = systemSleep } = options
-    this.#http = options.http ?? createHttp()
+    this.#http = options.http ?? createHttp(options.tls)
     this.#ownHttp = options.http === undefined ? this.#http : undefined
     this.#log = log
     this.#patience = patience

@@ -70,6 +70,14 @@ export interface HttpServer {
   close (drainMs?: number): Promise<void>
 }
 
+/** A certificate, its key, and whose certificates clients may show; all as PEM. */
+export interface ServerTls {
+  readonly cert: string
+  readonly key: string
+  readonly passphrase?: string
+  readonly authorities: readonly string[]
+}
+
 export interface ListenOptions {
   /** Default all interfaces. */
   readonly host?: string
@@ -77,6 +85,8 @@ export interface ListenOptions {
   readonly port: number
   /** Larger bodies get 413 before the handler sees them. */
   readonly bodyBytesMax: number
+  /** HTTPS instead of plain HTTP, with http-api specification 2.2's rule on who must show a certificate. */
+  readonly tls?: ServerTls | undefined
   /** Told of what no reply can tell any more: a body that failed midway, a handler that threw. For logs. */
   readonly onFailure?: (error: unknown, event: string) => void
 }

@@ -2,12 +2,13 @@ import { createServer } from 'node:net'
 import type uWebSockets from 'uWebSockets.js'
 import { AppError, messageOf, systemCodeOf } from '../../runtime/core/errors.js'
 import { type Handler, type HttpRequest, type HttpServer, type Listen, type ListenOptions, type Reply } from './engine.js'
+import { listenSecurely } from './https.js'
 import { IncomingBody } from './incoming-body.js'
 import { OutgoingReply } from './outgoing-reply.js'
 import { text } from './reply.js'
 
 /*
- * The HTTP server, made of uWebSockets.js; the only file that names it. What it decides by itself: HTTP/1.0 and absolute
+ * The HTTP server, made of uWebSockets.js, the only file that names it; with TLS it is `https.ts`. What it decides by itself: HTTP/1.0 and absolute
  * targets get 505, a request without Host is dropped, `Expect: 100-continue` is answered, a connection without a request is
  * closed after 10 s. It also drops a connection whose next request arrives in the same packet while the answer to the one
  * before waits for a disk or for another host; answers that are ready at once may be pipelined.
@@ -19,10 +20,17 @@ const DRAIN_MS = 10_000
 const STALL_TICKS_MAX = 15
 /** uWebSockets.js gives a connection 10 s at a time; ticks renew that while a request is being worked on. */
 const TICK_MS = 4_000
+/**
+ * The library closes a connection as soon as it has answered a request that says `Connection: close`, and a connection that
+ * is closed with bytes unread takes the answer with it. So that answer is held back until the whole body has come; but not
+ * for longer than this, nor from one tick to the next without a byte.
+ */
+const LINGER_TICKS_MAX = 8
 /** Unread bodies up to this size are thrown away in passing; beyond, the client is told to stop. */
 const UNREAD_BYTES_MAX = 256 * 1024
 
 export const listen: Listen = async (handler, options) => {
+  if (options.tls !== undefined) return await listenSecurely(handler, options, options.tls)
   const uws = await load()
   const app = uws.App()
   const open = new Set<Exchange>()
@@ -138,6 +146,11 @@ class Exchange {
   readonly #reply: OutgoingReply
   readonly #options: ListenOptions
   readonly #declaredBytes: number | undefined
+  /** The library will close the connection behind the answer. */
+  readonly #isLastRequest: boolean
+  /** Sends the answer that waits for the rest of the body. */
+  #held: (() => void) | undefined
+  #lingeringTicks = 0
   #isPaused = false
   #isOver = false
   /** Since the last tick. */
@@ -154,6 +167,7 @@ class Exchange {
       headers.set(name, earlier === undefined ? value : `${earlier}, ${value}`)
     })
     this.#declaredBytes = headers.has('transfer-encoding') ? undefined : Number(headers.get('content-length') ?? 0)
+    this.#isLastRequest = /close/i.test(headers.get('connection') ?? '')
     this.#body = new IncomingBody({ pause: () => this.#pause(), resume: () => this.#resume() }, options.bodyBytesMax, this.#declaredBytes)
     this.#request = new Request(response, request, headers, this.#body)
     this.#reply = new OutgoingReply(response, {
@@ -168,11 +182,13 @@ class Exchange {
       this.#isOver = true
       this.#reply.abort()
       this.#body.fail(new AppError('CANCELLED', 'the client went away before its request was complete'))
+      this.#release()
       this.#request.abort()
     })
     response.onData((chunk, isLast) => {
       this.#hasProgressed = true
       this.#body.push(new Uint8Array(chunk), isLast)
+      if (isLast) this.#release()
     })
   }
 
@@ -202,6 +218,7 @@ class Exchange {
     const hasProgressed = this.#hasProgressed || sentBytes !== this.#sentBytesAtTick
     this.#sentBytesAtTick = sentBytes
     this.#hasProgressed = false
+    if (this.#held !== undefined && (!hasProgressed || ++this.#lingeringTicks > LINGER_TICKS_MAX)) return this.#release()
     this.#stalledTicks = isWaiting && !hasProgressed ? this.#stalledTicks + 1 : 0
     if (this.#stalledTicks > STALL_TICKS_MAX) return this.#reply.close()
     this.#response.pause()
@@ -212,8 +229,15 @@ class Exchange {
   #send (reply: Reply, isClosing: boolean): void {
     const isLong = this.#declaredBytes === undefined || this.#declaredBytes > UNREAD_BYTES_MAX
     const isLast = isClosing || (!this.#body.hasEnded && isLong && this.#request.mayHaveBody)
+    this.#held = () => this.#reply.send(reply, isLast ? { Connection: 'close' } : {})
     this.#body.discard()
-    this.#reply.send(reply, isLast ? { Connection: 'close' } : {})
+    if (!this.#isLastRequest || this.#body.hasEnded || this.#isOver) this.#release()
+  }
+
+  #release (): void {
+    const send = this.#held
+    this.#held = undefined
+    send?.()
   }
 
   #pause (): void {

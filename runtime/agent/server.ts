@@ -6,9 +6,12 @@ import { statusOf } from '../../net/http/errors.js'
 import { json, ok, text, TEXT_TYPE } from '../../net/http/reply.js'
 import { createRouter, type RouteHandler } from '../../net/http/router.js'
 import { type SwarmCalls, type SwarmStats } from '../../workers/jobs.js'
+import { schedulerFromJson } from '../config/sections/scheduler-json.js'
+import { type SchedulerConfig } from '../config/types.js'
 import { type Digest, digestFromHex, parseDigest, parseDigestHex } from '../core/digest.js'
 import { AppError, isAppError, messageOf } from '../core/errors.js'
 import { idToJson } from '../core/id-bytes.js'
+import { parseFirstJson } from '../core/json.js'
 import { type Logger } from '../observe/log.js'
 import { serveBlob } from '../registry/blobs.js'
 import { isOutage, RETRY_AFTER } from '../registry/errors.js'
@@ -16,11 +19,14 @@ import { type RegistryReads } from '../registry/transfer.js'
 import { type AgentHealth } from './health.js'
 import { type Preloader } from './preload.js'
 
+const CONFIG_BYTES_MAX = 64 * 1024
+
 /** What the agent server needs of the swarm. */
 export interface SwarmControl {
   remove (digest: Digest): Promise<boolean>
   blacklist (): Promise<SwarmCalls['blacklist']['output']>
   stats (): Promise<SwarmStats>
+  reconfigure (scheduler: SchedulerConfig): Promise<void>
 }
 
 export interface AgentServerOptions {
@@ -43,7 +49,7 @@ export function createAgentServer ({ reads, swarm, tags, health, preloader, log 
     }
   }
   const preload: RouteHandler<typeof agentApi.preload.path> = async ({ signal }, { tag }, query) =>
-    await preloader.preload(tag, query.get('runtime') ?? '', signal)
+    await preloader.preload({ tag, runtime: query.get('runtime') ?? '', namespace: query.get('namespace') ?? '', signal })
   const router = withDebug(createRouter({ component: 'agent', misses: 'not-found', log }))
     .on(agentApi.health, async () => await health.live())
     .on(agentApi.readiness, async () => await health.ready())
@@ -63,6 +69,11 @@ export function createAgentServer ({ reads, swarm, tags, health, preloader, log 
     })
     .on(agentApi.preload, preload)
     .on(agentApi.postPreload, preload)
+    .on(agentApi.configureScheduler, async ({ body }) => {
+      const bytes = await body.bytes(CONFIG_BYTES_MAX)
+      await swarm.reconfigure(schedulerFromJson(parseFirstJson(Buffer.from(bytes).toString(), 'json decode')))
+      return ok()
+    })
     .on(agentApi.blacklist, async () => json(blacklistJson(await swarm.blacklist()), { type: TEXT_TYPE, newline: true }))
     .on(agentApi.stats, async () => json(await swarm.stats(), { newline: true }))
   return router.handle

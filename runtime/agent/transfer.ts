@@ -4,7 +4,7 @@ import { type OpenBlob } from '../../workers/open-blob.js'
 import { type Sleep } from '../../net/client/upstream.js'
 import { type Digest } from '../core/digest.js'
 import { AppError, isAppError } from '../core/errors.js'
-import { repositoriesOf } from '../registry/page.js'
+import { TagReads } from '../registry/tag-reads.js'
 import { type BlobRange, type BlobReader, type RegistryReads, type TransferOptions } from '../registry/transfer.js'
 import { collect, verified } from '../registry/verified.js'
 import { type CasStore } from '../store/cas.js'
@@ -26,10 +26,13 @@ export interface AgentTransferOptions {
 const SIZE_PAUSES_MS = [50, 100, 200, 400, 800, 1600, 1600, 1600, 1600, 1600]
 
 /** The cluster behind an agent: what is in the cache is read from there, everything else comes through the swarm. */
-export class AgentTransfer implements RegistryReads {
+export class AgentTransfer extends TagReads implements RegistryReads {
   readonly #options: AgentTransferOptions
 
-  constructor (options: AgentTransferOptions) { this.#options = options }
+  constructor (options: AgentTransferOptions) {
+    super(options.tags)
+    this.#options = options
+  }
 
   /** Asks for the size only: nothing is downloaded. */
   async statBlob (repository: string, digest: Digest, options: TransferOptions = {}): Promise<{ sizeBytes: number } | undefined> {
@@ -61,18 +64,6 @@ export class AgentTransfer implements RegistryReads {
     } finally {
       reader.close()
     }
-  }
-
-  async getTag (repository: string, tag: string, options?: TransferOptions): Promise<Digest | undefined> {
-    return await this.#options.tags.get(`${repository}:${tag}`, options)
-  }
-
-  async listTags (repository: string, options?: TransferOptions): Promise<readonly string[]> {
-    return await this.#options.tags.listRepository(repository, options)
-  }
-
-  async listRepositories (options?: TransferOptions): Promise<readonly string[]> {
-    return repositoriesOf(await this.#options.tags.list('', options))
   }
 
   /** @throws AppError TIMED_OUT if an origin is still fetching the blob after all pauses */

@@ -7,6 +7,7 @@ import { createHttp } from '../../net/client/http.js'
 import { type Sleep, systemSleep } from '../../net/client/upstream.js'
 import { listen } from '../../net/http/uws.js'
 import { BackendManager } from '../backend/manager.js'
+import { readCertificates } from '../cluster/certificates.js'
 import { ownAddresses } from '../cluster/own-address.js'
 import { TaskGroup } from '../cluster/task-group.js'
 import { UndoList } from '../cluster/undo-list.js'
@@ -39,6 +40,7 @@ export async function startBuildIndex (
 ): Promise<RunningComponent> {
   const undos = new UndoList(log)
   try {
+    const { server: tls, client: clientTls } = readCertificates(config.tls)
     const records = await RecordStore.open(recordDirOf(config.store.cacheDir), () => clock.wall())
     undos.add('records', async () => { await records.close() })
     const tags = await TagStore.open(new SimpleStore({ cacheDir: config.store.cacheDir, log }), records)
@@ -47,7 +49,7 @@ export async function startBuildIndex (
     undos.add('task queue', async () => { await queue.close() })
     const backends = new BackendManager(config.backends, { log })
     undos.add('backends', async () => { await backends.close() })
-    const http = createHttp()
+    const http = createHttp(clientTls)
     undos.add('http', async () => { await http.close() })
     const origins = createBlobClient({ hosts: config.origin, http, log })
     undos.add('origins', async () => { await origins.close() })
@@ -104,7 +106,7 @@ export async function startBuildIndex (
     undos.add('tasks', async () => { await tasks.close() })
     const onFailure = (error: unknown, event: string): void => { log.warn({ reason: messageOf(error) }, event) }
     const router = addRecordRoutes(withTasks(buildIndexRouter(service, log), queue), records, recordCopies)
-    const server = await listen(router.handle, { port: config.port, bodyBytesMax: BODY_BYTES_MAX, onFailure })
+    const server = await listen(router.handle, { port: config.port, bodyBytesMax: BODY_BYTES_MAX, onFailure, tls })
     undos.add('server', async () => { await server.close() })
     tasks.run('learn tags', async signal => { await learning.run(signal) })
     return { ports: { port: server.port }, stop: async () => { await undos.run() } }

@@ -17,8 +17,12 @@ export const BODY_BYTES_MAX = 64 * 1024
 
 /** What the routes call. */
 export interface BuildIndexService {
-  /** Checks that the tag is complete, then points it at `digest`. */
-  put (tag: string, digest: Digest, signal: AbortSignal): Promise<void>
+  /**
+   * Checks that the tag is complete, then points it at `digest`. With `onlyIf` only from there: of several such puts through
+   * one build-index one succeeds, and the others know that they have to look again.
+   * @throws AppError TAG_EXISTS if it points elsewhere
+   */
+  put (tag: string, digest: Digest, signal: AbortSignal, onlyIf?: Expected): Promise<void>
   /** Points the tag at `digest` because another build-index, which has checked it, says so; it may say since when. */
   putDuplicate (tag: string, digest: Digest, version: TagVersion | undefined, delayMs: number): Promise<void>
   /** Sees to it that the tag is where else it has to be; false if there is no such tag. */
@@ -60,6 +64,9 @@ export function buildIndexRouter (service: BuildIndexService, log: Logger): Rout
   return router
 }
 
+/** What a tag is expected to point at; `none`: it is expected not to be there. */
+export type Expected = Digest | 'none'
+
 interface Site { readonly service: BuildIndexService, readonly log: Logger }
 
 async function readiness (service: BuildIndexService, { signal }: HttpRequest): Promise<Reply> {
@@ -75,7 +82,13 @@ async function putTag ({ service, log }: Site, { signal }: HttpRequest, params: 
   const { tag, digest } = targetOf(params)
   return orFailure(log.child({ tag }), '', async () => {
     checkBoolean('replicate', query.get('replicate') ?? 'false')
-    await service.put(tag, digest, signal)
+    const onlyIf = query.get('onlyif')
+    try {
+      await service.put(tag, digest, signal, onlyIf === null ? undefined : expectedOf(onlyIf))
+    } catch (error) {
+      if (!isAppError(error, 'TAG_EXISTS')) throw error
+      return text(error.message, 409)
+    }
     return ok()
   })
 }
@@ -128,6 +141,9 @@ async function deleteTag ({ service, log }: Site, tag: string, digest: string | 
   const only = digest === null ? undefined : parseDigest(digest)
   return orFailure(log.child({ tag }), 'storage: ', async () => ({ status: await service.delete(tag, only, signal) ? 202 : 404 }))
 }
+
+/** @throws AppError DIGEST_INVALID */
+function expectedOf (text: string): Expected { return text === 'none' ? 'none' : parseDigest(text) }
 
 /** Bare tags; names that are not `repo:tag` are left out. */
 async function listRepository (service: BuildIndexService, request: HttpRequest, repository: string, query: URLSearchParams): Promise<Reply> {

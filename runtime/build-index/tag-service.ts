@@ -2,10 +2,11 @@ import { type BlobClient } from '../../net/client/clients.js'
 import { type Clock } from '../core/clock.js'
 import { type Digest } from '../core/digest.js'
 import { AppError, isAppError } from '../core/errors.js'
-import { DELETED, isCredible, isDeletion, newerOf, compareVersions, type Stamp, stampAfter, type TagVersion } from '../store/tag-version.js'
+import { KeyedLock } from '../store/keyed-lock.js'
+import { DELETED, isCredible, isDeletion, newerOf, compareVersions, type Stamp, stampAfter, successorOf, type TagVersion } from '../store/tag-version.js'
 import { type Dependencies } from './dependencies.js'
 import { type Neighbours } from './neighbours.js'
-import { type BuildIndexService } from './server.js'
+import { type BuildIndexService, type Expected } from './server.js'
 import { type Page, type PageQuery } from './tag-index.js'
 import { type TagBackend } from './tag-backend.js'
 import { type TagLists } from './tag-lists.js'
@@ -37,20 +38,27 @@ export interface TagServiceOptions {
  * reach to be sure of that, a read fails, and is to be tried again.
  */
 export class TagService implements BuildIndexService {
+  /** Of puts that depend on what the tag points at. */
+  readonly #turns = new KeyedLock<string>()
+
   constructor (readonly options: TagServiceOptions) {}
 
   get originAddress (): string { return this.options.originAddress }
 
-  async put (tag: string, digest: Digest, signal: AbortSignal): Promise<void> {
-    const { tags, dependencies, neighbours, backend } = this.options
+  async put (tag: string, digest: Digest, signal: AbortSignal, onlyIf?: Expected): Promise<void> {
+    const { dependencies, backend } = this.options
     backend?.check(tag)
     const limited = { signal: AbortSignal.any([signal, AbortSignal.timeout(PUT_LIMIT_MS)]) }
     await dependencies.check(tag, await dependencies.resolve(tag, digest, limited), limited)
     // As late as can be: what others write meanwhile is earlier than this.
     const stamp = await this.#nextStamp(tag, limited.signal)
     limited.signal.throwIfAborted()
-    const version = await tags.advance(tag, { digest, stamp })
-    await Promise.all([backend?.save(tag, 0), neighbours.tell(tag, version)])
+    if (onlyIf === undefined) return await this.#advance(tag, { digest, stamp })
+    await this.#turns.run(tag, async () => {
+      const found = await this.get(tag, limited.signal) ?? 'none'
+      if (found !== onlyIf) throw new AppError('TAG_EXISTS', `tag ${tag} points at ${found}, not at ${onlyIf}`)
+      await this.#advance(tag, { digest, stamp: await this.#nextStamp(tag, limited.signal) })
+    })
   }
 
   /** Without a version, from Kraken, it counts as written now. */
@@ -83,7 +91,10 @@ export class TagService implements BuildIndexService {
     return isDeletion(latest) ? undefined : await tags.get(tag) ?? latest.digest
   }
 
-  /** A delete is a write as others are: the latest of them counts everywhere. */
+  /**
+   * A delete is a write as others are: the latest of them counts everywhere. One of a certain value comes right behind the
+   * write of that value, so that whatever else was written since then, anywhere, stays.
+   */
   async delete (tag: string, onlyIf: Digest | undefined, signal: AbortSignal): Promise<boolean> {
     const { tags, neighbours, clock, backend } = this.options
     const [own, known] = await Promise.all([this.#own(tag), neighbours.ask(tag, signal)])
@@ -91,7 +102,8 @@ export class TagService implements BuildIndexService {
     if (!known.isCertain) throw tooFew(tag)
     const digest = latest?.digest ?? await backend?.find(tag, signal)
     if (digest === undefined || digest === DELETED || (onlyIf !== undefined && digest !== onlyIf)) return false
-    const version = await tags.advance(tag, { digest: DELETED, stamp: stampAfter(clock.wall(), [latest?.stamp]) })
+    const stamp = onlyIf === undefined || latest === undefined ? stampAfter(clock.wall(), [latest?.stamp]) : successorOf(latest.stamp)
+    const version = await tags.advance(tag, { digest: DELETED, stamp })
     await Promise.all([backend?.save(tag, 0), neighbours.tell(tag, version)])
     return isDeletion(version)
   }
@@ -111,6 +123,12 @@ export class TagService implements BuildIndexService {
     const { origins, checkBackends } = this.options
     await checkBackends?.(signal)
     await origins.checkReadiness({ signal })
+  }
+
+  async #advance (tag: string, version: TagVersion): Promise<void> {
+    const { tags, neighbours, backend } = this.options
+    const found = await tags.advance(tag, version)
+    await Promise.all([backend?.save(tag, 0), neighbours.tell(tag, found)])
   }
 
   async #nextStamp (tag: string, signal: AbortSignal): Promise<Stamp> {

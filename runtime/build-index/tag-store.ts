@@ -2,7 +2,7 @@ import { type Digest } from '../core/digest.js'
 import { isAppError } from '../core/errors.js'
 import { KeyedLock } from '../store/keyed-lock.js'
 import { type SimpleStore } from '../store/simple.js'
-import { compareVersions, formatVersion, isDeletion, newerOf, parseVersion, type Stamp, type TagVersion } from '../store/tag-version.js'
+import { compareVersions, formatVersion, isDeletion, newerOf, parseVersion, successorOf, type TagVersion } from '../store/tag-version.js'
 import { type RecordStore } from './records.js'
 import { type Page, type PageQuery, TagIndex } from './tag-index.js'
 
@@ -37,7 +37,7 @@ export class TagStore {
       await this.files.set(tag, digest)
       const grave = this.#grave(tag)
       // Its clock may have been set back since the delete.
-      if (isDeletion(await this.find(tag)) && grave !== undefined) await this.files.advance(tag, { digest, stamp: after(grave.stamp) })
+      if (isDeletion(await this.find(tag)) && grave !== undefined) await this.files.advance(tag, { digest, stamp: successorOf(grave.stamp) })
       this.index.add(tag)
     })
   }
@@ -89,8 +89,6 @@ export class TagStore {
 }
 
 const GRAVE = 'gone:'
-
-function after ({ ms, count }: Stamp): Stamp { return { ms, count: count + 1 } }
 
 function undefinedIfDamaged (error: unknown): undefined {
   if (isAppError(error, 'CORRUPT')) return undefined

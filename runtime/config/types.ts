@@ -7,7 +7,7 @@ import { type GcsConfig } from './sections/backends/gcs.js'
 import { type UpstreamRegistryConfig } from './sections/backends/registry.js'
 import { type S3Config } from './sections/backends/s3.js'
 import { type PatherKind } from './sections/backends/shared.js'
-import { type DockerConfig } from './sections/container-runtime.js'
+import { type ContainerdConfig, type DockerConfig } from './sections/container-runtime.js'
 import { type HealthConfig } from './sections/healthcheck.js'
 import { type CasConfig } from './sections/store.js'
 import { type HostsConfig } from './sections/hosts.js'
@@ -18,6 +18,8 @@ import { type RegistryConfig } from './sections/registry.js'
 import { type RingConfig } from './sections/hashring.js'
 import { type RetryConfig, type SyncRetryConfig } from './sections/retry.js'
 import { type SchedulerConfig } from './sections/scheduler.js'
+import { type Source } from './sections/allowed.js'
+import { type TlsConfig } from './sections/tls.js'
 import { type TagTypeConfig } from './sections/tag-types.js'
 import { type OriginStoreConfig } from './sections/tracker-server.js'
 import { type UpstreamConfig } from './sections/upstream.js'
@@ -49,9 +51,18 @@ export interface AgentConfig {
   readonly tracker: UpstreamConfig & { readonly ring: RingConfig }
   readonly buildIndex: UpstreamConfig
   readonly docker: DockerConfig
+  readonly containerd: ContainerdConfig
   readonly memory: MemoryConfig
   /** Blobs of at most this size are taken from the trackers. */
   readonly inlineBytesMax: number
+  readonly registry: RegistryConfig
+  /** Who may use the registry port; empty: everybody. */
+  readonly allowed?: readonly Source[]
+  /** Registry that is asked for what this one cannot answer. */
+  readonly backup?: string | undefined
+  readonly readinessTtlMs?: number
+  /** Undefined: plain HTTP everywhere. */
+  readonly tls?: TlsConfig
 }
 
 export interface OriginConfig {
@@ -78,6 +89,8 @@ export interface OriginConfig {
   readonly refreshBytesMax: number
   readonly backends: BackendsConfig
   readonly memory: MemoryConfig
+  /** Undefined: plain HTTP everywhere. */
+  readonly tls?: TlsConfig
 }
 
 export interface TrackerConfig {
@@ -88,6 +101,8 @@ export interface TrackerConfig {
   readonly peerTtlMs: number
   readonly originStore: OriginStoreConfig
   readonly origin: UpstreamConfig
+  /** Undefined: plain HTTP everywhere. */
+  readonly tls?: TlsConfig
 }
 
 export interface BuildIndexConfig {
@@ -106,6 +121,8 @@ export interface BuildIndexConfig {
   readonly writeBack: RetryConfig
   readonly tagReplication: RetryConfig
   readonly backends: BackendsConfig
+  /** Undefined: plain HTTP everywhere. */
+  readonly tls?: TlsConfig
 }
 
 export interface ProxyConfig {
@@ -119,4 +136,6 @@ export interface ProxyConfig {
   readonly prefetch: PrefetchConfig
   readonly registry: RegistryConfig
   readonly memory: MemoryConfig
+  /** Undefined: plain HTTP everywhere. */
+  readonly tls?: TlsConfig
 }

@@ -8,11 +8,12 @@ import { originApi, STORE_ID_HEADER } from '../../net/api/origin.js'
 import { type Router } from '../../net/http/router.js'
 import { listen } from '../../net/http/uws.js'
 import { createHashPool, type HashPool } from '../../workers/pool.js'
-import { Swarm } from '../../workers/swarm-door.js'
 import { Uploads } from '../../workers/upload-door.js'
 import { BackendManager } from '../backend/manager.js'
+import { readCertificates } from '../cluster/certificates.js'
 import { Membership } from '../cluster/membership.js'
 import { ownAddresses } from '../cluster/own-address.js'
+import { ReconfigurableSwarm } from '../cluster/reconfigurable-swarm.js'
 import { TaskGroup } from '../cluster/task-group.js'
 import { UndoList } from '../cluster/undo-list.js'
 import { type OriginConfig } from '../config/types.js'
@@ -61,6 +62,7 @@ const HASH_THREADS_MAX = 2
 export async function startOrigin (config: OriginConfig, log: Logger): Promise<RunningComponent> {
   const undos = new UndoList(log)
   try {
+    const { server: tls, client: clientTls } = readCertificates(config.tls)
     const backends = new BackendManager(config.backends, { log })
     undos.add('backends', async () => { await backends.close() })
     const store = new CasStore({ cacheDir: config.castore.cacheDir, log })
@@ -71,8 +73,8 @@ export async function startOrigin (config: OriginConfig, log: Logger): Promise<R
     undos.add('tag marks', async () => { await marks.close() })
     const pool = createHashPool({ threads: Math.min(HASH_THREADS_MAX, availableParallelism()) })
     undos.add('hash pool', async () => { await pool.close() })
-    const [uploads, swarm] = await allDecided(startUploads(config, undos), startSwarm(config, undos))
-    const http = createHttp()
+    const [uploads, swarm] = await allDecided(startUploads(config, undos), startSwarm(config, undos, log))
+    const http = createHttp(clientTls)
     undos.add('http', async () => { await http.close() })
     const storeId = await storeIdOf(config.castore.cacheDir)
     const stores = new StoreWatch(log)
@@ -83,7 +85,7 @@ export async function startOrigin (config: OriginConfig, log: Logger): Promise<R
 
     const router = withTagMarks(wire({ config, log, backends, store, storeId, stores, queue, pool, uploads, swarm, http, placement, tasks }), marks)
     const onFailure = (error: unknown, event: string): void => { log.warn({ error: messageOf(error) }, event) }
-    const server = await listen(router.handle, { port: config.port, bodyBytesMax: BODY_BYTES_MAX, onFailure })
+    const server = await listen(router.handle, { port: config.port, bodyBytesMax: BODY_BYTES_MAX, onFailure, tls })
     undos.add('server', async () => { await server.close() })
     log.info({ self: placement.self, port: server.port, peerPort: swarm.port, peerId: swarm.peerId }, 'origin started')
     return { ports: { 'blobserver-port': server.port, 'peer-port': swarm.port }, stop: async () => { await undos.run() } }
@@ -105,7 +107,7 @@ interface Parts {
   readonly queue: TaskQueue
   readonly pool: HashPool
   readonly uploads: Uploads
-  readonly swarm: Swarm
+  readonly swarm: ReconfigurableSwarm
   readonly http: Http
   readonly placement: Membership
   readonly tasks: TaskGroup
@@ -180,7 +182,7 @@ function wire (parts: Parts): Router {
   }
   const checkNamespace = (namespace: string): void => { writeBack.check(namespace) }
   const missingCopies = (): MissingCopies => ({ owed: owed.count, underRepair: repair.backlog })
-  const services = { blobs, pushes, refresh, cleanup, placement, backend, peer, storeId, missingCopies, checkReady, checkNamespace }
+  const services = { blobs, pushes, refresh, cleanup, placement, backend, peer, storeId, missingCopies, checkReady, checkNamespace, swarm }
   return withTasks(originRouter(services, { log }), queue)
 }
 
@@ -197,8 +199,10 @@ async function startUploads ({ castore, memory, pieceLengths, durability }: Orig
   return uploads
 }
 
-async function startSwarm ({ castore, memory, peerIp, peerPort, peerIdPolicy, scheduler }: OriginConfig, undos: UndoList): Promise<Swarm> {
-  const swarm = await Swarm.start({
+async function startSwarm (
+  { castore, memory, peerIp, peerPort, peerIdPolicy, scheduler }: OriginConfig, undos: UndoList, log: Logger
+): Promise<ReconfigurableSwarm> {
+  const swarm = await ReconfigurableSwarm.start({
     mode: 'seeder',
     ip: peerIp,
     port: peerPort,
@@ -208,7 +212,7 @@ async function startSwarm ({ castore, memory, peerIp, peerPort, peerIdPolicy, sc
     scheduler,
     slotCount: memory.swarmSlots,
     tracker: undefined
-  })
+  }, log)
   undos.add('swarm', async () => { await swarm.close() })
   return swarm
 }

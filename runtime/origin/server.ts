@@ -8,6 +8,8 @@ import { fileBody } from '../../net/http/file-body.js'
 import { parseChunkRange, rangeReply } from '../../net/http/range.js'
 import { BINARY_TYPE, json, ok, text, TEXT_TYPE } from '../../net/http/reply.js'
 import { createRouter, type RouteHandler, type Router, type RouterOptions } from '../../net/http/router.js'
+import { schedulerFromJson } from '../config/sections/scheduler-json.js'
+import { type SchedulerConfig } from '../config/types.js'
 import { type Digest } from '../core/digest.js'
 import { AppError, isAppError, messageOf } from '../core/errors.js'
 import { field, isRecord, parseFirstJson } from '../core/json.js'
@@ -21,6 +23,7 @@ import { type Pushes } from './pushes.js'
 import { type BeginOptions, type Refresh } from './refresh.js'
 
 const BLOB_TYPE = 'application/octet-stream-v1'
+const CONFIG_BYTES_MAX = 64 * 1024
 const DUPLICATE_BODY_BYTES_MAX = 64 * 1024
 /** What clients are told to wait before they ask again for a blob that is on its way. */
 const ASK_AGAIN_HEADERS = { 'Retry-After': '1' }
@@ -48,13 +51,15 @@ export interface OriginServices {
   readonly missingCopies: () => MissingCopies
   /** Rejects, with the reason, while this origin cannot serve. */
   readonly checkReady: () => Promise<void>
+  /** Serves the blobs to peers. */
+  readonly swarm: { reconfigure (scheduler: SchedulerConfig): Promise<void> }
   /** Throws if what is pushed to a namespace could not be kept. */
   readonly checkNamespace: (namespace: string) => void
 }
 
 /** The blob server (http-api specification 5): each route is one call on a service. */
 export function originRouter (services: OriginServices, options: Omit<RouterOptions, 'component' | 'misses'>): Router {
-  const { blobs, pushes, refresh, cleanup, placement, backend, peer, storeId, missingCopies, checkReady, checkNamespace } = services
+  const { blobs, pushes, refresh, cleanup, placement, backend, peer, storeId, missingCopies, checkReady, checkNamespace, swarm } = services
   const router = withDebug(createRouter({ ...options, component: 'blobserver', misses: 'not-found' }))
 
   const on = <const Path extends string>(route: Route<Path>, handler: RouteHandler<Path>): void => {
@@ -97,6 +102,17 @@ export function originRouter (services: OriginServices, options: Omit<RouterOpti
   on(originApi.readiness, async () => {
     await checkReady().catch((error: unknown) => { throw new AppError('UNAVAILABLE', `not ready to serve traffic: ${messageOf(error)}`, { cause: error }) })
     return text('OK\n')
+  })
+  on(originApi.configureScheduler, async ({ body }) => {
+    const bytes = await body.bytes(CONFIG_BYTES_MAX)
+    try {
+      await swarm.reconfigure(schedulerFromJson(parseFirstJson(Buffer.from(bytes).toString(), 'json decode')))
+      return ok()
+    } catch (error) {
+      // The reference's origins answer 500 where its agents answer 400 (5.1).
+      if (isAppError(error, 'BODY_INVALID')) return text(error.message.replace(/^json decode/, 'decode body'), 500)
+      throw error
+    }
   })
   on(originApi.locations, (_, { digest }) =>
     ({ status: 200, headers: { [LOCATIONS_HEADER]: placement.locations(digestParam(digest)).join(',') } }))

@@ -5,6 +5,7 @@ import { systemSleep } from '../../net/client/upstream.js'
 import { type HttpServer } from '../../net/http/engine.js'
 import { listen } from '../../net/http/uws.js'
 import { Uploads } from '../../workers/upload-door.js'
+import { readCertificates } from '../cluster/certificates.js'
 import { UndoList } from '../cluster/undo-list.js'
 import { type ProxyConfig } from '../config/types.js'
 import { systemClock } from '../core/clock.js'
@@ -47,6 +48,7 @@ export async function startProxy (config: ProxyConfig, log: Logger): Promise<Run
   const undo = new UndoList(log)
   const beganMs = systemClock.wall()
   try {
+    const { server: tls, client: clientTls } = readCertificates(config.tls)
     const staged = new CasStore({ cacheDir: castore.cacheDir, log })
     await staged.prepare()
     const staging = await Uploads.start({
@@ -59,7 +61,7 @@ export async function startProxy (config: ProxyConfig, log: Logger): Promise<Run
       isDurable: false
     })
     undo.add('uploads', async () => await staging.close())
-    const http = createHttp()
+    const http = createHttp(clientTls)
     undo.add('clients', async () => await http.close())
     const origins = createBlobClient({ hosts: config.origin, http, log })
     undo.add('origins', async () => await origins.close())
@@ -82,7 +84,7 @@ export async function startProxy (config: ProxyConfig, log: Logger): Promise<Run
     const servers = new Map<string, HttpServer>()
     undo.add('servers', async () => { await Promise.all([...servers.values()].map(async server => await server.close(DRAIN_MS))) })
     const serve = async (name: string, listening: Promise<HttpServer>): Promise<void> => { servers.set(name, await listening) }
-    for (const [i, port] of config.ports.entries()) await serve(i === 0 ? 'port' : `port-${i + 1}`, listen(site, { port, bodyBytesMax: BODY_BYTES_MAX }))
+    for (const [i, port] of config.ports.entries()) await serve(i === 0 ? 'port' : `port-${i + 1}`, listen(site, { port, bodyBytesMax: BODY_BYTES_MAX, tls }))
     if (config.serverPort !== 0) {
       await serve('server-port', listen(createProxyServer(own), { port: config.serverPort, bodyBytesMax: SERVER_BODY_BYTES_MAX }))
     }

@@ -16,6 +16,8 @@ import { parsePrefetchTarget, type PrefetchTarget } from './prefetch-target.js'
 const BODY_BYTES_MAX = 64 * 1024
 /** Blobs of one image that the origins are asked about at the same time. */
 const ASKS_AT_ONCE = 16
+/** In the answer; all are in the log. */
+const FAILURES_SHOWN_MAX = 10
 /** For one image. */
 const LIMIT_MS = 60_000
 
@@ -72,15 +74,17 @@ export class Prefetcher {
     const digest = await this.#digestOf(target, signal)
     const parts = await this.#partsOf(repository, digest, signal)
     const wanted = this.#wanted(parts)
-    const failures: unknown[] = []
+    const failures: string[] = []
     await forEachLimited(wanted, ASKS_AT_ONCE, async blob => {
       await origins.prefetch(repository, blob, { signal }).catch((error: unknown) => {
         log.warn({ repository, digest: blob, error: messageOf(error) }, 'blob not prefetched')
-        failures.push(error)
+        failures.push(`${blob}: ${messageOf(error)}`)
       })
     })
     log.info({ repository, digest, blobCount: wanted.length, failureCount: failures.length }, 'image prefetched')
-    if (version === 'v2' && failures.length > 0) throw new AppError('UNAVAILABLE', `failed to trigger image prefetch: ${messageOf(failures[0])}`)
+    if (version === 'v1' || failures.length === 0) return
+    const shown = [...failures.slice(0, FAILURES_SHOWN_MAX), ...failures.length > FAILURES_SHOWN_MAX ? ['...'] : []].join('; ')
+    throw new AppError('UNAVAILABLE', `failed to trigger image prefetch: ${failures.length} of ${wanted.length} blobs: ${shown}`)
   }
 
   /** @throws AppError with the reference's text */

@@ -1,20 +1,14 @@
 import { proxyApi } from '../../net/api/proxy.js'
-import { type CallOptions } from '../../net/client/clients.js'
 import { withDebug } from '../../net/http/debug.js'
 import { type Handler, type HttpRequest, type Reply } from '../../net/http/engine.js'
 import { text, TEXT_TYPE } from '../../net/http/reply.js'
 import { createRouter } from '../../net/http/router.js'
+import { type Checked, missing } from '../cluster/readiness.js'
 import { type Clock, systemClock } from '../core/clock.js'
-import { messageOf } from '../core/errors.js'
 import { type Logger } from '../observe/log.js'
 import { type Preheater } from './notifications.js'
 import { type Prefetcher } from './prefetch.js'
 import { type RateLimit } from './rate-limit.js'
-
-/** How long a dependency may take to say that it is ready. */
-const READY_TIMEOUT_MS = 5_000
-
-interface Checked { checkReadiness (options?: CallOptions): Promise<void> }
 
 export interface ProxyServerOptions {
   readonly preheater: Pick<Preheater, 'notify'>
@@ -53,20 +47,6 @@ function isWithin (limit: RateLimit | undefined, { remoteAddress }: HttpRequest,
 }
 
 async function readiness (buildIndex: Checked, origins: Checked): Promise<Reply> {
-  const options = { signal: AbortSignal.timeout(READY_TIMEOUT_MS) }
-  const failures = await Promise.all([
-    failureOf('build index not ready', buildIndex.checkReadiness(options)),
-    failureOf('origin not ready', origins.checkReadiness(options))
-  ])
-  const missing = failures.filter(failure => failure !== undefined)
-  return missing.length === 0 ? text('OK\n') : text(`proxy not ready: ${missing.join('\n')}`, 503)
-}
-
-async function failureOf (what: string, check: Promise<void>): Promise<string | undefined> {
-  try {
-    await check
-    return undefined
-  } catch (error) {
-    return `${what}: ${messageOf(error)}`
-  }
+  const failures = await missing([['build index not ready', buildIndex], ['origin not ready', origins]])
+  return failures.length === 0 ? text('OK\n') : text(`proxy not ready: ${failures.join('\n')}`, 503)
 }

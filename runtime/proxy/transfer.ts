@@ -3,7 +3,7 @@ import { fileBody } from '../../net/http/file-body.js'
 import { type Digest, type Sha512Digest } from '../core/digest.js'
 import { AppError, isAppError, messageOf } from '../core/errors.js'
 import { type Logger } from '../observe/log.js'
-import { repositoriesOf } from '../registry/page.js'
+import { TagReads } from '../registry/tag-reads.js'
 import { type BlobRange, type BlobReader, type ChunkWriter, type RegistryReads, type RegistryWrites, type TransferOptions } from '../registry/transfer.js'
 import { type CasStore } from '../store/cas.js'
 import { KeyedLock } from '../store/keyed-lock.js'
@@ -38,13 +38,16 @@ export interface ProxyTransferOptions {
  * The cluster behind a proxy. A blob exists when the origins say so, never because it passed through here: a push that
  * failed halfway can simply be repeated. The repository is the namespace of all its blobs (http-api specification 1.11).
  */
-export class ProxyTransfer implements RegistryReads, RegistryWrites {
+export class ProxyTransfer extends TagReads implements RegistryReads, RegistryWrites {
   readonly #options: ProxyTransferOptions
   readonly #manifests = new ByteCache<Digest>(MANIFEST_CACHE_BYTES)
   /** Uploads of the same blob, which share one staged file, take turns. */
   readonly #turns = new KeyedLock<Digest>()
 
-  constructor (options: ProxyTransferOptions) { this.#options = options }
+  constructor (options: ProxyTransferOptions) {
+    super(options.tags)
+    this.#options = options
+  }
 
   /** Removes what a crash left behind between a commit and the origins' answer. */
   async clearStaged (): Promise<void> {
@@ -67,18 +70,6 @@ export class ProxyTransfer implements RegistryReads, RegistryWrites {
     const bytes = await readBlob(this.#options.origins, repository, digest, bytesMax, options)
     if (bytes !== undefined) this.#manifests.set(digest, bytes)
     return bytes
-  }
-
-  async getTag (repository: string, tag: string, options?: TransferOptions): Promise<Digest | undefined> {
-    return await this.#options.tags.get(`${repository}:${tag}`, options)
-  }
-
-  async listTags (repository: string, options?: TransferOptions): Promise<readonly string[]> {
-    return await this.#options.tags.listRepository(repository, options)
-  }
-
-  async listRepositories (options?: TransferOptions): Promise<readonly string[]> {
-    return repositoriesOf(await this.#options.tags.list('', options))
   }
 
   async startUpload (sizeHint: number | undefined): Promise<string> { return await this.#options.staging.start(sizeHint) }
@@ -112,7 +103,7 @@ export class ProxyTransfer implements RegistryReads, RegistryWrites {
     this.#manifests.set(digest, bytes)
   }
 
-  async putTag (repository: string, tag: string, digest: Digest, options?: TransferOptions): Promise<void> {
+  async putTag (repository: string, tag: string, digest: Digest, options?: TransferOptions & { readonly onlyIf?: Digest | 'none' }): Promise<void> {
     await this.#options.tags.put(`${repository}:${tag}`, digest, { ...options, replicate: true })
   }
 

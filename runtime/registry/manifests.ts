@@ -5,9 +5,9 @@ import { AppError } from '../core/errors.js'
 import { forEachLimited } from '../core/limited.js'
 import { etagOf, namesEtag } from './conditional.js'
 import { isManifestType, type Manifest, MANIFEST_BYTES_MAX, parseManifest, readStored } from './manifest.js'
-import { type ReferrerLists } from './referrers.js'
+import { type RegistryParts } from './parts.js'
 import { type Repositories } from './repositories.js'
-import { type RegistryReads, type RegistryWrites, type TransferOptions } from './transfer.js'
+import { type RegistryReads, type TransferOptions } from './transfer.js'
 
 /** Existence checks of one manifest's references that run at the same time. */
 const CHECKS_MAX = 16
@@ -27,23 +27,16 @@ export async function serveManifest (
   return { status: 200, headers: { 'Content-Type': mediaType, ...contentHeaders(name) }, body: bytes }
 }
 
-export interface ManifestWriterOptions {
-  readonly reads: RegistryReads
-  readonly writes: RegistryWrites
-  readonly repositories: Repositories
-  readonly referrers: ReferrerLists
-}
-
 /** PUT (8.4). */
 export class ManifestWriter {
-  constructor (readonly options: ManifestWriterOptions) {}
+  constructor (readonly parts: RegistryParts) {}
 
   /**
    * Checks the manifest and everything it refers to, then stores it, then tags it. When 201 is answered, all of the image
    * is in the cluster.
    */
   async store (request: HttpRequest, repository: string, reference: ManifestReference): Promise<Reply> {
-    const { reads, writes, repositories, referrers } = this.options
+    const { reads, writes, repositories, referrers } = this.parts
     const tags = tagsOf(request, reference)
     const bytes = await request.body.bytes(MANIFEST_BYTES_MAX)
     const digest = digestOf(bytes)

@@ -1,4 +1,4 @@
-import { parseRegistryPath, type RegistryTarget } from '../../net/api/registry.js'
+import { mirroredRepository, parseRegistryPath, type RegistryTarget } from '../../net/api/registry.js'
 import { type Handler, type HttpRequest, type Reply } from '../../net/http/engine.js'
 import { notFound, text } from '../../net/http/reply.js'
 import { assertNever } from '../core/brand.js'
@@ -24,6 +24,8 @@ export interface RegistryOptions {
   readonly membership?: Membership
   /** Whether tags, manifests and blobs can be deleted; default true. */
   readonly canDelete?: boolean
+  /** Which repository `?ns=<registry>` means: that of the path, or one below the registry's name; default `plain`. */
+  readonly mirror?: 'plain' | 'per_registry'
 }
 
 /**
@@ -32,12 +34,14 @@ export interface RegistryOptions {
  * its body unread.
  */
 export function createRegistry (backend: RegistryBackend, options: RegistryOptions): Handler {
-  const { log } = options
+  const { log, mirror = 'plain' } = options
   const routes = new Routes(backend, options)
   return async (request): Promise<Reply> => {
     const target = parseRegistryPath(request.rawPath)
     if (target.kind === 'root') return { status: 200, headers: { 'Cache-Control': 'no-cache' } }
-    const reply = await routes.answer(request, target).catch((error: unknown) => errorReply(error, request, log))
+    const registry = mirror === 'plain' ? null : new URLSearchParams(request.rawQuery).get('ns')
+    const answering = registry === null ? routes.answer(request, target) : routes.mirror(request, target, registry)
+    const reply = await answering.catch((error: unknown) => errorReply(error, request, log))
     return { ...reply, headers: { ...reply.headers, 'Docker-Distribution-Api-Version': 'registry/2.0' } }
   }
 }
@@ -81,6 +85,15 @@ class Routes {
     this.#uploads = new RegistryUploads({ ...parts, log })
     this.#manifests = new ManifestWriter(parts)
     if (canDelete) this.#deletes = new Deletes(parts)
+  }
+
+  /** Answers for another registry, and says so. @throws AppError NAME_UNKNOWN, so that the client goes on to the next mirror */
+  async mirror (request: HttpRequest, target: Routed, registry: string): Promise<Reply> {
+    if (!('repository' in target)) return await this.answer(request, target)
+    const repository = mirroredRepository(registry, target.repository)
+    if (repository === undefined) throw new AppError('NAME_UNKNOWN', `nothing is mirrored of ${JSON.stringify(registry.slice(0, 256))}`)
+    const reply = await this.answer(request, { ...target, repository })
+    return { ...reply, headers: { ...reply.headers, 'OCI-Namespace': registry } }
   }
 
   async answer (request: HttpRequest, target: Routed): Promise<Reply> {

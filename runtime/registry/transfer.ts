@@ -68,8 +68,11 @@ export interface RegistryWrites {
   finishUpload (repository: string, upload: string, digest: Digest, options?: TransferOptions): Promise<void>
   /** The same for bytes in memory, whose digest the caller has computed. */
   putBlob (repository: string, digest: Digest, bytes: Uint8Array, options?: TransferOptions): Promise<void>
-  /** Answers when the tag is stored and its replication is on its way. */
-  putTag (repository: string, tag: string, digest: Digest, options?: TransferOptions): Promise<void>
+  /**
+   * Answers when the tag is stored and its replication is on its way. With `onlyIf` it must have pointed there, or have been
+   * absent. @throws AppError TAG_EXISTS if it did not
+   */
+  putTag (repository: string, tag: string, digest: Digest, options?: TransferOptions & { readonly onlyIf?: Digest | 'none' }): Promise<void>
   /**
    * Deletes the tag, if it points at `onlyIf` where that is given; false if there is none such. Nobody sees it when this resolves.
    * @throws AppError UNSUPPORTED if the build-indexes cannot

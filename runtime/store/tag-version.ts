@@ -47,6 +47,9 @@ export function stampAfter (wallMs: number, seen: ReadonlyArray<Stamp | undefine
   return next
 }
 
+/** The first instant after `stamp`: what has it is older than every other write that came after that one. */
+export function successorOf ({ ms, count }: Stamp): Stamp { return { ms, count: count + 1 } }
+
 /** Whether a stamp that somebody sent can be true. */
 export function isCredible (stamp: Stamp, wallMs: number): boolean { return stamp.ms <= wallMs + AHEAD_MAX_MS }
 

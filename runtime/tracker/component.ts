@@ -5,6 +5,7 @@ import { createHttp } from '../../net/client/http.js'
 import { createOriginClient } from '../../net/client/origin-client.js'
 import { systemSleep } from '../../net/client/upstream.js'
 import { listen } from '../../net/http/uws.js'
+import { readCertificates } from '../cluster/certificates.js'
 import { type TrackerConfig } from '../config/types.js'
 import { systemClock } from '../core/clock.js'
 import { type RunningComponent } from '../core/component.js'
@@ -25,7 +26,8 @@ const TORRENT_PEERS_MAX = 50_000
 
 /** Starts a tracker: who has what, and the way to the origins' metainfo. */
 export async function startTracker (config: TrackerConfig, log: Logger): Promise<RunningComponent> {
-  const http = createHttp()
+  const { server: tls, client: clientTls } = readCertificates(config.tls)
+  const http = createHttp(clientTls)
   const origins = createBlobClient({ hosts: config.origin, http, log })
   const now = systemClock.now
   const metaInfos = new MetaInfoSource({
@@ -60,7 +62,7 @@ export async function startTracker (config: TrackerConfig, log: Logger): Promise
   }
   const onFailure = (error: unknown, event: string): void => { log.warn({ reason: messageOf(error) }, event) }
   try {
-    const server = await listen(handler, { port: config.port, bodyBytesMax: ANNOUNCE_BYTES_MAX, onFailure })
+    const server = await listen(handler, { port: config.port, bodyBytesMax: ANNOUNCE_BYTES_MAX, onFailure, tls })
     return {
       ports: { port: server.port },
       stop: async () => {

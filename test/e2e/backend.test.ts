@@ -63,7 +63,7 @@ t.test('thousands of cold requests are one fetch', async t => {
   }
   const crowd = new Agent({ connections: 100 })
   t.teardown(async () => { await crowd.close() })
-  const asked = Array.from({ length: 3_000 }, async (_, n) => {
+  const asked = Array.from({ length: 10_000 }, async (_, n) => {
     const path = n % 2 === 0 ? blobPath(digest) : metaInfoPath(digest)
     const { statusCode, body } = await crowd.request({ origin: `http://${must(origins[n % 3]).address}`, path, method: 'GET' })
     await body.dump()

@@ -72,6 +72,7 @@ t.test('three origins', async t => {
     t.ok(await holds(second, digestOf(bytes)))
     await third.start()
     await until(async () => await holds(third, digestOf(bytes)))
+    await until(async () => JSON.parse((await first.call('GET', originApi.replication.path)).body.toString()).owed === 0)
     t.pass('the third has it')
   })
 

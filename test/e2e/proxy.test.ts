@@ -46,7 +46,7 @@ async function cluster (t: Test, originCount: number): Promise<Cluster> {
     origin: upstream(origins.map(origin => origin.address)),
     buildIndex: upstream([index.address]),
     prefetch: { blobBytesMin: 0, blobBytesMax: 50 * 2 ** 30 },
-    registry: { canDelete: true, membership: 'shared' },
+    registry: { canDelete: true, membership: 'shared', mirror: 'plain' },
     memory: { swarmSlots: 8, uploadSlots: 8 }
   }
   const proxy = await startProxy(config, noLog)

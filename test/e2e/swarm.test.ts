@@ -125,7 +125,7 @@ t.test('a client that goes away midway does no harm', async t => {
 
 t.test('a blob of whose pieces only the CRC-32 is known arrives as well', async t => {
   const trackerPort = await startHeaderFilter(t, plan.tracker.port, PIECE_DIGESTS_HEADER)
-  const plain = await startAgentBeside(t, system, trackerPort)
+  const plain = await startAgentBeside(t, system, { trackerPort })
   for (const sizeBytes of [0, 1, 20 * MIB + 7]) {
     const blob = randomBlob(sizeBytes, 'plain')
     await push(blob)

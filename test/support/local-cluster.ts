@@ -3,7 +3,8 @@ import { type Test } from 'tap'
 import { NO_BACKENDS } from '../../runtime/config/sections/backends.js'
 import { scheduler } from '../../runtime/config/sections/scheduler.js'
 import { hashring } from '../../runtime/config/sections/hashring.js'
-import { type BackendsConfig, type UpstreamConfig } from '../../runtime/config/types.js'
+import { type BackendsConfig, type RegistryConfig, type UpstreamConfig } from '../../runtime/config/types.js'
+import { type TlsConfig } from '../../runtime/config/sections/tls.js'
 import { type RunningComponent } from '../../runtime/core/component.js'
 import { startTestfs } from '../../runtime/backend/testfs/server.js'
 import { startAgent } from '../../runtime/agent/component.js'
@@ -32,6 +33,8 @@ export interface LocalCluster {
   readonly proxy: readonly [number, number]
   readonly agentRegistry: number
   readonly agentServer: number
+  /** Of all agents; the first is `agentRegistry`. */
+  readonly agentRegistries: readonly number[]
   /** Where the agent looks for a Docker daemon; nobody listens there. */
   readonly dockerSocket: string
   /** The file server behind the origin and the build-index, if asked for. */
@@ -44,10 +47,19 @@ export interface LocalClusterOptions {
   readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>
   /** With a file server behind it: `blobs` with `identity`, `tags` with `docker_tag`. */
   readonly hasTestfs?: boolean
+  /** Or with other backends, of the origin and of the build-index. */
+  readonly backends?: { readonly blobs: BackendsConfig, readonly tags: BackendsConfig }
+  /** Default 1. */
+  readonly agents?: number
+  /** Default plain HTTP everywhere. */
+  readonly tls?: TlsConfig
+  /** Default `plain`. */
+  readonly mirror?: RegistryConfig['mirror']
 }
 
 /** Starts it, and stops it at the end of the test. */
-export async function startLocalCluster (t: Test, { pieceBytes, sleep, hasTestfs = false }: LocalClusterOptions): Promise<LocalCluster> {
+export async function startLocalCluster (t: Test, options: LocalClusterOptions): Promise<LocalCluster> {
+  const { pieceBytes, sleep, hasTestfs = false, backends, mirror = 'plain' } = options
   const root = temporaryFolder(t)
   const dockerSocket = join(root, 'docker.sock')
   const started: RunningComponent[] = []
@@ -64,9 +76,11 @@ export async function startLocalCluster (t: Test, { pieceBytes, sleep, hasTestfs
     : backendsConfig([{ namespace: '.*', backend: { testfs: { addr: `${HOST}:${testfs.port}`, root: folder, name_path: namePath } } }])
   const [originPort = 0] = await freePorts(1)
   const originHosts = upstream(originPort)
-  const common = { zone: '', cluster: '', peerIp: HOST, peerPort: 0, peerIdPolicy: 'addr_hash' as const, scheduler: scheduler.schema.parse(SCHEDULER) }
+  const secure = options.tls === undefined ? {} : { tls: options.tls }
+  const common = { ...secure, zone: '', cluster: '', peerIp: HOST, peerPort: 0, peerIdPolicy: 'addr_hash' as const, scheduler: scheduler.schema.parse(SCHEDULER) }
   const ring = hashring.schema.parse({})
   const memory = { swarmSlots: 64, uploadSlots: 32 }
+  const registry: RegistryConfig = { canDelete: true, membership: 'shared', mirror }
 
   const origin = await running(startOrigin({
     ...common,
@@ -80,10 +94,11 @@ export async function startLocalCluster (t: Test, { pieceBytes, sleep, hasTestfs
     duplicateWriteBackStaggerMs: 1_800_000,
     ...taskConfig(join(root, 'origin')),
     refreshBytesMax: 0,
-    backends: behind('blobs', 'identity'),
+    backends: backends?.blobs ?? behind('blobs', 'identity'),
     memory
   }, noLog))
   const tracker = await running(startTracker({
+    ...secure,
     port: 0,
     announceIntervalMs: 3000,
     announceLimit: 50,
@@ -93,35 +108,42 @@ export async function startLocalCluster (t: Test, { pieceBytes, sleep, hasTestfs
     origin: originHosts
   }, noLog))
   const buildIndex = await running(startBuildIndex({
+    ...secure,
     port: 0,
     store: stores(root, 'build-index'),
     tagTypes: [{ pattern: /.*/, type: 'docker' }],
     origin: originHosts,
     ...loneIndexConfig(join(root, 'build-index')),
-    backends: behind('tags', 'docker_tag')
+    backends: backends?.tags ?? behind('tags', 'docker_tag')
   }, noLog, { sleep }))
   const buildIndexHosts = upstream(must(buildIndex.port))
   const proxy = await running(startProxy({
+    ...secure,
     ports: [0, 0],
     serverPort: 0,
     castore: stores(root, 'proxy'),
     origin: originHosts,
     buildIndex: buildIndexHosts,
     prefetch: { blobBytesMin: 0, blobBytesMax: 50 * 2 ** 30 },
-    registry: { canDelete: true, membership: 'shared' },
+    registry,
     memory
   }, noLog))
-  const agent = await running(startAgent({
+  const startOneAgent = async (name: string): Promise<RunningComponent['ports']> => await running(startAgent({
     ...common,
     inlineBytesMax: 0,
     serverPort: 0,
     registryPort: 0,
-    store: { downloadDir: join(root, 'agent', 'download'), cacheDir: join(root, 'agent', 'cache') },
+    store: { downloadDir: join(root, name, 'download'), cacheDir: join(root, name, 'cache') },
     tracker: { ...upstream(must(tracker.port)), ring },
     buildIndex: buildIndexHosts,
     docker: { host: `unix://${dockerSocket}`, version: '1.24' },
-    memory
+    containerd: { address: join(root, 'containerd.sock') },
+    memory,
+    registry
   }, noLog))
+  const agents: Array<RunningComponent['ports']> = []
+  for (let i = 0; i < (options.agents ?? 1); i++) agents.push(await startOneAgent(`agent-${i + 1}`))
+  const agent = must(agents[0])
   return {
     dockerSocket,
     testfs: testfs?.port ?? 0,
@@ -131,7 +153,8 @@ export async function startLocalCluster (t: Test, { pieceBytes, sleep, hasTestfs
     buildIndex: must(buildIndex.port),
     proxy: [must(proxy.port), must(proxy['port-2'])],
     agentRegistry: must(agent['agent-registry-port']),
-    agentServer: must(agent['agent-server-port'])
+    agentServer: must(agent['agent-server-port']),
+    agentRegistries: agents.map(ports => must(ports['agent-registry-port']))
   }
 }
 

@@ -24,6 +24,16 @@ export function arePresent (t: Test, ...programs: readonly string[]): boolean {
   return false
 }
 
+/** The same for programs that only root can run. */
+export function canRunAsRoot (t: Test, ...programs: readonly string[]): boolean {
+  if (!arePresent(t, ...programs)) return false
+  if (process.getuid?.() === 0) return true
+  const reason = `only root can run ${programs.join(', ')}`
+  console.log(`not run: ${reason}`)
+  t.plan(0, reason)
+  return false
+}
+
 export function isInstalled (program: string): boolean {
   return (process.env['PATH'] ?? '').split(delimiter).some(folder => {
     try {

@@ -71,8 +71,17 @@ export async function startTestSystem (t: Test, options: TestSystemOptions = {})
   }
 }
 
-/** Another agent of the system, configured as its first one, but that it asks the tracker on `trackerPort`. */
-export async function startAgentBeside (t: Test, { dataDir }: TestSystem, trackerPort: number): Promise<TestAgent> {
+export interface AgentBesideOptions {
+  /** Default the one of the system. */
+  readonly trackerPort?: number
+  /** Blocks of its file beside those of the first one, or in their place. */
+  readonly blocks?: Readonly<Record<string, unknown>>
+}
+
+/** Another agent of the system, configured as its first one but for what the options say. */
+export async function startAgentBeside (
+  t: Test, { dataDir, plan }: TestSystem, { trackerPort = plan.tracker.port, blocks = {} }: AgentBesideOptions
+): Promise<TestAgent> {
   const [registryPort = 0, serverPort = 0, peerPort = 0] = await freePorts(3)
   const folder = temporaryFolder(t)
   const configFile = join(folder, 'agent.yaml')
@@ -80,7 +89,7 @@ export async function startAgentBeside (t: Test, { dataDir }: TestSystem, tracke
   if (!isRecord(content)) throw new Error('the configuration of agent-1 is no map')
   const store = { download_dir: join(folder, 'download'), cache_dir: join(folder, 'cache') }
   const tracker = { hosts: { static: [`127.0.0.1:${trackerPort}`] } }
-  writeFileSync(configFile, stringify({ ...content, store, tracker }))
+  writeFileSync(configFile, stringify({ ...content, store, tracker, ...blocks }))
   const ports = ['--peer-port', peerPort, '--agent-server-port', serverPort, '--agent-registry-port', registryPort].map(String)
   const name = 'agent-beside'
   const logFile = join(folder, `${name}.log`)

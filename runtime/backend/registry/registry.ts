@@ -44,7 +44,9 @@ export class Registry {
   }
 
   /** The answer of the registry, or of where it redirects to. @throws AppError NAME_INVALID, NETWORK, TIMED_OUT, CANCELLED, UNAVAILABLE */
-  async ask ({ method, repository, what, headers = {}, signal }: RegistryRequest): Promise<WebAnswer> {
+  async ask ({ method, repository: asked, what, headers = {}, signal }: RegistryRequest): Promise<WebAnswer> {
+    const { prefix = '' } = this.config
+    const repository = asked.startsWith(prefix) ? asked.slice(prefix.length) : asked
     checkRepository(repository)
     const send = async (authorization: string | undefined): Promise<WebAnswer> => await this.#send({
       method, path: `/v2/${repository}/${what}`, headers: { ...headers, ...authorization === undefined ? {} : { Authorization: authorization } }, signal

@@ -45,6 +45,7 @@ export const buildIndexRole = role({
     taskDir: taskDirOf(file.localDb, file.store.cacheDir),
     writeBack: file.writeBack,
     tagReplication: file.tagReplication,
-    backends: { items: file.backends, auth: file.auth }
+    backends: { items: file.backends, auth: file.auth },
+    ...file.tls === undefined ? {} : { tls: file.tls }
   })
 })

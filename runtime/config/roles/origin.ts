@@ -66,6 +66,7 @@ export const originRole = role({
     durability: file.own.durability,
     refreshBytesMax: file.refresh.bytesMax,
     backends: { items: file.backends, auth: file.auth },
-    memory: file.own.memory
+    memory: file.own.memory,
+    ...file.tls === undefined ? {} : { tls: file.tls }
   })
 })

@@ -33,6 +33,7 @@ export const proxyRole = role({
     buildIndex: file.buildIndex,
     prefetch: file.prefetch,
     memory: file.own.memory,
-    registry: file.own.registry
+    registry: file.own.registry,
+    ...file.tls === undefined ? {} : { tls: file.tls }
   })
 })

@@ -25,6 +25,7 @@ export const trackerRole = role({
     handoutPolicy: file.handout.policy,
     peerTtlMs: file.peerStore.local.peerTtlMs,
     originStore: file.originStore,
-    origin: file.origin
+    origin: file.origin,
+    ...file.tls === undefined ? {} : { tls: file.tls }
   })
 })

@@ -2,6 +2,7 @@ import { choice, nested, section, unused } from '../schema.js'
 import { authBlock } from './auth.js'
 import { backends } from './backends.js'
 import { localDb, retry } from './retry.js'
+import { tls } from './tls.js'
 
 /** Names of the log's levels, least important first. */
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
@@ -20,7 +21,7 @@ export const common = {
   verbose: unused('Not used by Kraken either.'),
   metrics: unused('Where metrics are sent.'),
   nginx: unused('There is no nginx: the ports are served by the program itself.'),
-  tls: unused('Certificates. All ports speak plain HTTP.')
+  tls: nested('tls', tls, 'Certificates.')
 }
 
 export const registryBlock = unused('Settings of an embedded registry; here the registry is the program itself.')

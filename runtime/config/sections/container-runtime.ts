@@ -7,10 +7,17 @@ const docker = section({
   docker_client_headers: unused('Headers of requests to it.')
 }, checked)
 
+export interface ContainerdConfig {
+  /** Path of a unix socket. */
+  readonly address: string
+}
+
 /** What pulls images for the preload (http-api specification 3.2). */
 export const containerRuntime = section({
   docker: nested('docker', docker, 'Docker.'),
-  containerd: unused('containerd, which only speaks gRPC: it cannot be told to preload.')
+  containerd: nested('containerd', section({
+    address: optionalText({ as: 'address', doc: 'Path of its unix socket; by default `/run/containerd/containerd.sock`. The pull is done by its client `ctr`.' })
+  }, ({ address }): ContainerdConfig => ({ address: address ?? '/run/containerd/containerd.sock' })), 'containerd.')
 })
 /** The block's name in older files. */
 export const dockerDaemon = docker

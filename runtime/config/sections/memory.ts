@@ -27,8 +27,9 @@ export const memoryAndDurability = section(fields, ({ swarmSlots, uploadSlots, i
 export type DurabilityConfig = Infer<typeof memoryAndDurability>['durability']
 
 /** The same block for the agent. */
-export const memoryAndInlining = section(fields, ({ swarmSlots, uploadSlots, inlineBytesMax }) => ({
+export const memoryRegistryAndInlining = section(fields, ({ swarmSlots, uploadSlots, registry, inlineBytesMax }) => ({
   memory: { swarmSlots, uploadSlots },
+  registry,
   inlineBytesMax
 }))
 

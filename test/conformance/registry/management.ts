@@ -1,6 +1,7 @@
-import { artifact, childOf, image, index, randomBlob, unknownDigest } from './content.js'
+import { artifact, type Blob, childOf, image, index, randomBlob, unknownDigest } from './content.js'
 import { type Case, casesOf } from './case.js'
 import { sameDigests } from './discovery.js'
+import { type Answer } from './endpoint.js'
 import { expectBody, expectError, expectStatus, jsonOf, check, type Subject } from './subject.js'
 
 /** Content management (http-api specification 9.4). What was deleted is gone when the answer is there. */
@@ -71,21 +72,16 @@ export const MANAGEMENT_CASES: readonly Case[] = casesOf('management', {
     }
   },
   'a blob deleted here stays where it was mounted': async subject => {
-    const [here, elsewhere] = [subject.repository(), subject.repository()]
-    const blob = randomBlob(500)
-    await subject.pushBlob(here, blob)
-    const mounted = await subject.writes.call('POST', `/v2/${elsewhere}/blobs/uploads/?mount=${blob.digest}&from=${encodeURIComponent(here)}`)
-    if (mounted.status !== 201) await subject.pushBlob(elsewhere, blob)
+    const { here, elsewhere, blob } = await pushSomewhere(subject)
+    if ((await mount(subject, elsewhere, here, blob.digest)).status !== 201) await subject.pushBlob(elsewhere, blob)
     await isDeleted(subject, here, blob.digest)
     expectBody(expectStatus(await subject.getBlob(elsewhere, blob.digest), 200), blob.bytes)
     await isDeleted(subject, elsewhere, blob.digest)
   },
   'a blob that was deleted is not mounted from there': async subject => {
-    const [here, elsewhere] = [subject.repository(), subject.repository()]
-    const blob = randomBlob(500)
-    await subject.pushBlob(here, blob)
+    const { here, elsewhere, blob } = await pushSomewhere(subject)
     await isDeleted(subject, here, blob.digest)
-    expectStatus(await subject.writes.call('POST', `/v2/${elsewhere}/blobs/uploads/?mount=${blob.digest}&from=${encodeURIComponent(here)}`), 202)
+    expectStatus(await mount(subject, elsewhere, here, blob.digest), 202)
   },
   'what is not there cannot be deleted': async subject => {
     const repository = subject.repository()
@@ -124,4 +120,16 @@ async function isDeleted (subject: Subject, repository: string, digest: string):
   expectStatus(await subject.head(`/v2/${repository}/blobs/${digest}`), 404)
   expectError(await subject.getBlob(repository, digest), [404], 'BLOB_UNKNOWN')
   expectStatus(await subject.delete(`/v2/${repository}/blobs/${digest}`), 404)
+}
+
+/** A new blob in a repository of its own, and the name of another repository. */
+async function pushSomewhere (subject: Subject): Promise<{ readonly here: string, readonly elsewhere: string, readonly blob: Blob }> {
+  const [here, elsewhere] = [subject.repository(), subject.repository()]
+  const blob = randomBlob(500)
+  await subject.pushBlob(here, blob)
+  return { here, elsewhere, blob }
+}
+
+async function mount (subject: Subject, target: string, source: string, digest: string): Promise<Answer> {
+  return await subject.writes.call('POST', `/v2/${target}/blobs/uploads/?mount=${digest}&from=${encodeURIComponent(source)}`)
 }

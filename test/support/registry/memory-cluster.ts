@@ -85,8 +85,10 @@ export class MemoryCluster {
       this.blobs.set(digest, Buffer.from(bytes))
       this.journal.push(`blob ${digest}`)
     },
-    putTag: async (repository, tag, digest) => {
+    putTag: async (repository, tag, digest, { onlyIf } = {}) => {
       this.#check()
+      const found = this.tags.get(`${repository}:${tag}`) ?? 'none'
+      if (onlyIf !== undefined && found !== onlyIf) throw new AppError('TAG_EXISTS', `${tag} points at ${found}`)
       this.tags.set(`${repository}:${tag}`, digest)
       this.journal.push(`tag ${repository}:${tag}`)
     },

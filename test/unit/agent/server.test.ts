@@ -1,8 +1,12 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
+import { agentApi } from '../../../net/api/agent.js'
 import { type Reply } from '../../../net/http/engine.js'
 import { AgentHealth } from '../../../runtime/agent/health.js'
+import { scheduler } from '../../../runtime/config/sections/scheduler.js'
+import { type SchedulerConfig } from '../../../runtime/config/types.js'
+import { type PreloadRequest } from '../../../runtime/agent/preload.js'
 import { createAgentServer } from '../../../runtime/agent/server.js'
 import { AgentTransfer } from '../../../runtime/agent/transfer.js'
 import { type Digest, digestOf, hexOf } from '../../../runtime/core/digest.js'
@@ -27,6 +31,7 @@ interface State {
   slept: number
   failure: AppError | undefined
   blacklist: SwarmCalls['blacklist']['output']
+  scheduler: SchedulerConfig | undefined
 }
 
 /** An agent whose swarm has what the origins have; nothing is ever complete here unless it is put into `cached`. */
@@ -35,7 +40,7 @@ function agent () {
   const tags = new MemoryTags()
   const cached = new Map<Digest, { path: string, sizeBytes: number, modifiedMs: number }>()
   const removed: Digest[] = []
-  const state: State = { openBlobs: 0, opened: 0, pending: 0, slept: 0, failure: undefined, blacklist: [] }
+  const state: State = { openBlobs: 0, opened: 0, pending: 0, slept: 0, failure: undefined, blacklist: [], scheduler: undefined }
   const swarm = {
     open: async (namespace: string, digest: Digest): Promise<OpenBlob> => {
       if (state.failure !== undefined) throw state.failure
@@ -54,6 +59,7 @@ function agent () {
       removed.push(digest)
       return origins.blobs.has(digest)
     },
+    reconfigure: async (scheduler: SchedulerConfig) => { state.scheduler = scheduler },
     blacklist: async () => state.blacklist,
     stats: async () => ({
       torrents: 1,
@@ -79,8 +85,8 @@ function agent () {
   })
   const preloaded: string[] = []
   const preloader = {
-    preload: async (tag: string, runtime: string): Promise<Reply> => {
-      preloaded.push(`${tag} ${runtime}`)
+    preload: async ({ tag, runtime, namespace }: PreloadRequest): Promise<Reply> => {
+      preloaded.push([tag, runtime, namespace].join(' '))
       return { status: 200 }
     }
   }
@@ -127,10 +133,10 @@ t.test('tags', async t => {
 
 t.test('preload, with either method', async t => {
   const { call, preloaded } = agent()
-  for (const [method, query] of [['GET', ''], ['POST', '?runtime=containerd&namespace=k8s.io']] as const) {
+  for (const [{ method }, query] of [[agentApi.preload, ''], [agentApi.postPreload, '?runtime=containerd&namespace=k8s.io']] as const) {
     t.equal((await call(method, `/preload/tags/team%2Fapp:v1${query}`)).status, 200)
   }
-  t.same(preloaded, ['team/app:v1 ', 'team/app:v1 containerd'])
+  t.same(preloaded, ['team/app:v1  ', 'team/app:v1 containerd k8s.io'])
 })
 
 t.test('download', async t => {
@@ -205,6 +211,32 @@ t.test('blacklist and counters', async t => {
   t.equal(reply.headers?.['Content-Type'], 'text/plain; charset=utf-8')
   t.equal(await textOf(reply), `[{"peer_id":[${'1,'.repeat(19)}1],"info_hash":[${'255,'.repeat(19)}255],"remaining":29973963389}]\n`)
   t.match(JSON.parse(await textOf(await call('GET', '/x/stats'))), { torrents: 1, bytesServed: 5 })
+})
+
+t.test('another configuration of the scheduler', async t => {
+  const { call, state } = agent()
+  const patch = async (body: string): Promise<[number, string]> => {
+    const reply = await call('PATCH', agentApi.configureScheduler.path, { body })
+    return [reply.status, (await bytesOf(reply)).toString()]
+  }
+  t.same(await patch('{}'), [200, ''])
+  const initial = scheduler.schema.parse({})
+  t.same(state.scheduler, initial, 'what is absent has its default')
+  const connstate = { MaxOpenConnectionsPerTorrent: 7, BlacklistDuration: 0 }
+  const body = { SeederTTI: 60_000_000_000, connstate, Dispatch: { AgentPipelineLimit: 9 }, Log: {}, Unknown: 1 }
+  t.same(await patch(JSON.stringify(body)), [200, ''])
+  t.same(state.scheduler, {
+    ...initial,
+    seederTtiMs: 60_000,
+    connState: { ...initial.connState, openConnsMax: 7, mutualConnsMax: 7 },
+    dispatch: { ...initial.dispatch, pipelineLimit: 9, endgameThreshold: 9 }
+  })
+  t.same(await patch('null'), [200, ''])
+  t.same(await patch('{'), [400, 'json decode: unexpected EOF'])
+  t.same(await patch(''), [400, 'json decode: EOF'])
+  for (const wrong of ['[]', '{"SeederTTI":"soon"}', '{"ConnState":5}', '{"Dispatch":{"PieceRequestPolicy":"first"}}', '{"ConnTTL":-1}']) {
+    t.match(await patch(wrong), [400, /^json decode: /], wrong)
+  }
 })
 
 t.test('anything else is 404, another method too', async t => {

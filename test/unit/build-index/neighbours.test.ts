@@ -67,6 +67,31 @@ t.test('what one deleted is gone from both, also if the other one was away', asy
   t.equal(await ask(0, 'GET', '/tags/a:1'), '404 ', 'and did not bring it back')
 })
 
+t.test('of puts that depend on what the tag points at one succeeds', async t => {
+  const { ask, blobs: [one, two, three] } = await pair(t)
+  const put = async (digest: string | undefined, onlyIf: string | undefined, i = 0): Promise<string> =>
+    await ask(i, 'PUT', `/tags/a:1/digest/${digest}?replicate=true&onlyif=${onlyIf}`)
+  t.match(await put(one, two), /^409 tag a:1 points at none/)
+  const first = await Promise.all(Array.from({ length: 10 }, async (_, i) => await put(i % 2 === 0 ? one : two, 'none')))
+  t.equal(first.filter(answer => answer === '200 ').length, 1)
+  t.equal(first.filter(answer => answer.startsWith('409 ')).length, 9)
+  const now = (await ask(1, 'GET', '/tags/a:1')).slice('200 '.length)
+  t.match(await put(three, 'none', 1), /^409 /)
+  t.equal(await put(three, now, 1), '200 ')
+  t.equal(await ask(0, 'GET', '/tags/a:1'), `200 ${three}`)
+  t.match(await put(one, 'nonsense'), /^(400|500) /)
+})
+
+t.test('a delete of one value does not undo a later put, wherever both came in', async t => {
+  const { ask, blobs: [one, two] } = await pair(t)
+  t.equal(await ask(0, 'PUT', `/tags/a:1/digest/${one}`), '200 ')
+  const [, deleted] = await Promise.all([
+    ask(1, 'PUT', `/tags/a:1/digest/${two}`), ask(0, 'DELETE', `/tags/a:1?digest=${one}`)
+  ])
+  t.match(deleted, /^(202|404) /)
+  for (const i of [0, 1]) t.equal(await ask(i, 'GET', '/tags/a:1'), `200 ${two}`)
+})
+
 t.test('what one acknowledged the other one knows', async t => {
   const { ask, blobs: [one, two] } = await pair(t)
   t.equal(await ask(0, 'PUT', `/tags/a:1/digest/${one}`), '200 ')

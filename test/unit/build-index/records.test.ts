@@ -1,5 +1,7 @@
 import { join } from 'node:path'
 import t from 'tap'
+import { buildIndexApi } from '../../../net/api/build-index.js'
+import { pathOf } from '../../../net/api/route.js'
 import { listen } from '../../../net/http/uws.js'
 import { createRouter } from '../../../net/http/router.js'
 import { type AppError } from '../../../runtime/core/errors.js'
@@ -69,11 +71,12 @@ t.test('over HTTP', async t => {
     const answer = await call(server.port, method, path, { body })
     return `${answer.status} ${answer.body.toString()}`
   }
-  const path = `/records/${encodeURIComponent('member:team/app@sha256:00')}`
+  const key = 'member:team/app@sha256:00'
+  const path = pathOf(buildIndexApi.getRecord, { key })
   t.equal(await ask('GET', path), '404 ')
-  t.equal(await ask('PUT', path, '{"value":"present"}'), '200 {"version":1000000}\n')
+  t.equal(await ask('PUT', pathOf(buildIndexApi.putRecord, { key }), '{"value":"present"}'), '200 {"version":1000000}\n')
   t.equal(await ask('GET', path), '200 {"value":"present","version":1000000}\n')
-  t.equal(await ask('PUT', `/internal/duplicate${path}`, '{"value":"deleted","version":1000005}'), '200 ')
+  t.equal(await ask('PUT', pathOf(buildIndexApi.putDuplicateRecord, { key }), '{"value":"deleted","version":1000005}'), '200 ')
   t.equal(await ask('PUT', `/internal/duplicate${path}`, '{"value":"older","version":3}'), '200 ')
   t.equal(await ask('GET', path), '200 {"value":"deleted","version":1000005}\n')
   for (const body of ['', '{', '[]', '{"value":1}', '{}']) t.match(await ask('PUT', path, body), /^400 /)

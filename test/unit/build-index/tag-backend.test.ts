@@ -108,3 +108,34 @@ t.test('a tag that could not be kept is refused', async t => {
   t.match(answer.body.toString(), /no backend that stores/)
   t.equal((await site.ask('GET', '/tags/nobody%2Fapp:1')).status, 500, 'no matches for namespace')
 })
+
+t.test('a deleted tag does not come back from the backend', async t => {
+  for (const isWriteThrough of [true, false]) {
+    const site = await start(t, { isWriteThrough })
+    const [first, second] = site.digests
+    const gone = `sha256:${'0'.repeat(64)}`
+    t.equal((await site.ask('PUT', `/tags/library%2Fapp:1/digest/${first}`)).status, 200)
+    t.equal((await site.ask('PUT', `/tags/library%2Fapp:2/digest/${second}`)).status, 200)
+    await until(async () => await site.stored('1') === first && await site.stored('2') === second)
+    t.equal((await site.ask('DELETE', `/tags/library%2Fapp:1?digest=${second}`)).status, 404, 'it points elsewhere')
+    t.equal((await site.ask('DELETE', `/tags/library%2Fapp:1?digest=${first}`)).status, 202)
+    t.equal((await site.ask('GET', '/tags/library%2Fapp:1')).status, 404)
+    t.same(await names(site, '/list/'), ['library/app:2'])
+    await until(async () => await site.stored('1') === gone)
+
+    // Without any memory of it, only with the backend's objects.
+    const other = await start(t, {
+      isWriteThrough,
+      backends: backendsConfig([{ namespace: '.*', backend: { fs: { root_directory: join(site.files, 'tags'), name_path: 'docker_tag' } } }])
+    })
+    t.equal((await other.ask('GET', '/tags/library%2Fapp:1')).status, 404)
+    t.equal((await other.ask('DELETE', '/tags/library%2Fapp:1')).status, 404)
+    t.equal((await other.ask('DELETE', `/tags/library%2Fapp:2?digest=${first}`)).status, 404)
+    t.equal((await other.ask('DELETE', `/tags/library%2Fapp:2?digest=${second}`)).status, 202, 'a tag that only the backend has')
+    t.equal((await other.ask('GET', '/tags/library%2Fapp:2')).status, 404)
+    await until(async () => await site.stored('2') === gone)
+    t.equal((await other.ask('PUT', `/tags/library%2Fapp:1/digest/${other.digests[0]}`)).status, 200, 'and can be put again')
+    await until(async () => await site.stored('1') === other.digests[0])
+    t.same(await names(other, '/list/'), ['library/app:1'])
+  }
+})

@@ -108,6 +108,17 @@ t.test('another host is asked only if there is no HTTP answer, or if it cannot t
   t.ok(isAppError(await failureOf(clientOf(t, []).get('a:1')), 'UNAVAILABLE'))
 })
 
+t.test('puts that depend on what the tag points at all go to the same host', async t => {
+  const servers = [await smallServer(t, () => ({ status: 200 })), await smallServer(t, () => ({ status: 200 }))]
+  const addresses = servers.map(({ address }) => address)
+  for (const seed of [1, 2, 3, 4]) await clientOf(t, addresses, seed).put('a:1', DIGEST, { replicate: true, onlyIf: seed === 1 ? 'none' : DIGEST })
+  const path = `PUT /tags/a:1/digest/${DIGEST}?replicate=true&onlyif=`
+  t.same(servers.map(({ journal }) => journal.length).toSorted(), [0, 4])
+  t.same(servers.flatMap(({ journal }) => journal), [`${path}none`, ...Array<string>(3).fill(path + DIGEST)])
+  const { client } = await index(t, () => text('tag a:1 points at none', 409))
+  t.match(await failureOf(client.put('a:1', DIGEST, { onlyIf: DIGEST })), { code: 'TAG_EXISTS', message: 'tag a:1 points at none' })
+})
+
 t.test('readiness asks one host', async t => {
   const { client, server } = await index(t, () => text('OK\n'))
   await client.checkReadiness()

@@ -40,6 +40,7 @@ const SCHEDULER_DEFAULTS = {
 }
 const PASSIVE_HEALTH = { failsMax: 3, passesMin: 1, timeoutMs: 300_000, intervalMs: 300_000 }
 const MEMORY = { swarmSlots: 256, uploadSlots: 128 }
+const REGISTRY = { canDelete: true, membership: 'shared', mirror: 'plain' }
 
 function file (t: { testdir (): string }, content: string): string {
   const path = join(t.testdir(), 'role.yaml')
@@ -84,8 +85,13 @@ container_runtime: { docker: { docker_host: unix:///var/run/docker.sock } }
     },
     buildIndex: { hosts: { static: [], dns: 'build-index:15004', ttlMs: 5_000 }, health: PASSIVE_HEALTH },
     docker: { host: 'unix:///var/run/docker.sock', version: '1.21' },
+    containerd: { address: '/run/containerd/containerd.sock' },
     memory: MEMORY,
-    inlineBytesMax: 65_536
+    registry: REGISTRY,
+    inlineBytesMax: 65_536,
+    allowed: [{ address: '127.0.0.1', family: 'ipv4', prefixBits: 32 }, { address: '172.17.0.1', family: 'ipv4', prefixBits: 32 }],
+    backup: undefined,
+    readinessTtlMs: 0
   })
   t.equal(agentRole.load([...args, '--peer-ip', 'agent-7'], HOST).config.peerIp, 'agent-7')
   t.throws(() => agentRole.load(args.slice(0, -3), HOST).config && agentRole.load(['--config', config], HOST), { code: 'CONFIG_INVALID', message: /--peer-port is required/ })

@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
+import { request } from 'undici'
 import { type BodySource, type Handler, type HttpServer, type ListenOptions, type Reply } from '../../../net/http/engine.js'
 import { text } from '../../../net/http/reply.js'
 import { listen } from '../../../net/http/uws.js'
@@ -218,6 +219,47 @@ t.test('a long unread body is thrown away, and the client told to stop', async t
   await client.write(pattern(8 * MIB))
   await client.request('GET', '/next')
   t.match(await client.reply(), { status: 404, body: 'no' }, 'a client that insists is understood')
+})
+
+t.test('a client that sends all of a body before it reads sees why it was refused', async t => {
+  const server = await serve(t, echo, { bodyBytesMax: MIB })
+  const chunk = pattern(MIB)
+  const chunks = 20
+  for (const [what, head, frame] of [
+    ['sized', `Content-Length: ${chunks * MIB}`, (part: Uint8Array) => part],
+    ['sized, the last request', `Content-Length: ${chunks * MIB}\r\nConnection: close`, (part: Uint8Array) => part],
+    ['chunked, the last request', 'Transfer-Encoding: chunked\r\nConnection: close', (part: Uint8Array) => Buffer.concat([Buffer.from('100000\r\n'), part, Buffer.from('\r\n')])]
+  ] as const) {
+    const client = await connect(t, server)
+    client.pause()
+    await client.write(`PUT / HTTP/1.1\r\nHost: t\r\n${head}\r\n\r\n`)
+    for (let sent = 0; sent < chunks; sent++) await client.write(frame(chunk))
+    if (what.startsWith('chunked')) await client.write('0\r\n\r\n')
+    client.resume()
+    t.match(await client.reply(), { status: 413, isComplete: true }, what)
+  }
+  for (const headers of [{}, { Connection: 'close' }]) {
+    const { statusCode, body } = await request(`http://127.0.0.1:${server.port}/`, { method: 'PUT', headers, body: pattern(8 * MIB) })
+    t.equal(statusCode, 413)
+    await body.dump()
+  }
+})
+
+t.test('an answer that waits for the rest of a body is dropped with its client', async t => {
+  const released = gate()
+  const source: AsyncIterableIterator<Uint8Array> = {
+    [Symbol.asyncIterator]: () => source,
+    next: async () => await Promise.reject(new Error('nobody is there to read')),
+    return: async () => {
+      released.open()
+      return { done: true, value: undefined }
+    }
+  }
+  const server = await serve(t, () => ({ status: 200, body: { lengthBytes: 5, chunks: () => source } }))
+  const client = await connect(t, server)
+  await client.write('PUT / HTTP/1.1\r\nHost: t\r\nConnection: close\r\nContent-Length: 100\r\n\r\nabc')
+  client.destroy()
+  await t.resolves(released.opened)
 })
 
 t.test('a client that goes away cancels its request', async t => {

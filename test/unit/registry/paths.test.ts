@@ -1,5 +1,5 @@
 import t from 'tap'
-import { isRepositoryName, isTag, parseRegistryPath } from '../../../net/api/registry.js'
+import { isRepositoryName, isTag, mirroredRepository, parseRegistryPath } from '../../../net/api/registry.js'
 
 const HEX = 'a'.repeat(64)
 const DIGEST = `sha256:${HEX}`
@@ -75,4 +75,17 @@ t.test('names and tags at their limits', async t => {
 
 t.test('a name made to slow down matching is refused at once', async t => {
   t.equal(parseRegistryPath(`/v2/${'a-'.repeat(50_000)}/tags/list`).kind, 'none')
+})
+
+t.test('repositories of other registries', async t => {
+  for (const [host, repository, expected] of [
+    ['registry.example', 'library/app', 'registry.example/library/app'],
+    ['Registry.Example:5000', 'app', 'registry.example_5000/app'],
+    ['127.0.0.1:5000', 'app', '127.0.0.1_5000/app'],
+    ['', 'app', undefined],
+    ['..', 'app', undefined],
+    ['a/b', 'app', undefined],
+    ['a:b:5', 'app', undefined],
+    ['x'.repeat(252), 'app', undefined]
+  ] as const) t.equal(mirroredRepository(host, repository), expected, host)
 })

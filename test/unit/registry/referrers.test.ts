@@ -4,6 +4,7 @@ import { type Digest, digestOf } from '../../../runtime/core/digest.js'
 import { noLog } from '../../../runtime/observe/log.js'
 import { OCI_INDEX, OCI_MANIFEST } from '../../../runtime/registry/manifest.js'
 import { createRegistry } from '../../../runtime/registry/server.js'
+import { must } from '../../support/must.js'
 import { bytesOf, type FakeRequest, fakeRequest } from '../../support/registry/fake-request.js'
 import { imageIndex, imageManifest } from '../../support/registry/manifest-texts.js'
 import { MemoryCluster } from '../../support/registry/memory-cluster.js'
@@ -71,6 +72,23 @@ t.test('pushes at the same time are all listed', async t => {
   const images = Array.from({ length: 20 }, (_, i) => imageManifest({ config, extra: { subject, annotations: { i: `${i}` } } }))
   await Promise.all(images.map(async image => await put(image)))
   t.equal((await list()).length, 20)
+})
+
+t.test('pushes through two proxies at the same time are all listed, and deletes take out no more than they should', async t => {
+  const { cluster, config, list } = site()
+  const proxies = [1, 2].map(() => createRegistry({ reads: cluster.reads, writes: cluster.writes }, { log: noLog, records: cluster.records }))
+  const images = Array.from({ length: 20 }, (_, i) => imageManifest({ config, extra: { subject, annotations: { i: `${i}` } } }))
+  const call = async (i: number, method: string, image: string): Promise<number> => {
+    const options = method === 'PUT' ? { body: image, headers: { 'Content-Type': OCI_MANIFEST } } : {}
+    return (await must(proxies[i % 2])(fakeRequest(method, `/v2/app/manifests/${digestOf(image)}`, options))).status
+  }
+  t.same(new Set(await Promise.all(images.map(async (image, i) => await call(i, 'PUT', image)))), new Set([201]))
+  t.equal((await list()).length, 20)
+  t.same(new Set(await Promise.all(images.slice(1).map(async (image, i) => await call(i, 'DELETE', image)))), new Set([202]))
+  t.equal((await list()).length, 1)
+  await call(0, 'DELETE', must(images[0]))
+  t.same(await list(), [])
+  t.notOk(cluster.tags.has(`app:${SUBJECT.replace(':', '-')}`), 'an empty list is none')
 })
 
 t.test('what clients keep under the fall-back tag is listed, and anything else there is not', async t => {

@@ -39,6 +39,7 @@ const security = section({
 /** Another registry (cluster specification 5.9). */
 export const registry = section({
   address: text({ as: 'address', doc: '`host` or `host:port`.' }),
+  strip_prefix: optionalText({ as: 'prefix', doc: 'Taken off the front of a repository before the registry is asked for it: `registry.example/` where `shoal.registry.mirror` is `per_registry`.' }),
   timeout: duration({ as: 'idleMs', default: '60s', min: 1, doc: 'How long the registry may be silent.' }),
   security: nested('security', security, 'TLS and credentials.')
 }, ({ address, ...rest }, complain) => {
