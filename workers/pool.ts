@@ -14,13 +14,6 @@ import { Turns } from './turns.js'
  */
 
 const ENTRY = fileURLToPath(new URL('./entry.js', import.meta.url))
-/**
- * Piscina first tries to `require` what a thread runs, and a thread that is ended in the middle of that takes the process
- * with it (an assertion of V8 fails). Where modules cannot be required it imports them at once.
- */
-const EXEC_ARGV = process.allowedNodeEnvironmentFlags.has('--experimental-require-module')
-  ? [...process.execArgv, '--no-experimental-require-module']
-  : process.execArgv
 /** A service that does not stop when asked is terminated after this long. */
 const CLOSE_TIMEOUT_MS = 30_000
 
@@ -49,9 +42,13 @@ export function createHashPool ({ threads, slab, hashEngine = 'auto' }: HashPool
     minThreads: threads,
     maxThreads: threads,
     workerData: { slab, hashEngine },
-    execArgv: EXEC_ARGV,
     recordTiming: false
   })
+  // A thread that is ended while it loads its modules can bring the process down, deep in the engine. The first that each says
+  // is that it is ready.
+  const loaded = Promise.all(pool.threads.map(async thread => {
+    await new Promise(resolve => { for (const event of ['message', 'exit']) thread.once(event, resolve) })
+  }))
   // Waiting happens here and not in Piscina, whose abort cannot tell a task that waits from one whose thread it kills.
   const turns = new Turns(threads)
   let closed: Promise<void> | undefined
@@ -65,7 +62,7 @@ export function createHashPool ({ threads, slab, hashEngine = 'auto' }: HashPool
       }
     },
     close () {
-      closed ??= turns.close().then(async () => await pool.destroy())
+      closed ??= Promise.all([loaded, turns.close()]).then(async () => await pool.destroy())
       return closed
     }
   }
@@ -98,7 +95,6 @@ export async function startService<Calls extends CallMap<Calls>, Events, Options
     name: 'runService',
     minThreads: 1,
     maxThreads: 1,
-    execArgv: EXEC_ARGV,
     // The thread's event loop must never block in wait of a second task.
     atomics: 'disabled',
     recordTiming: false
