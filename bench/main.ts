@@ -1,16 +1,17 @@
 import fs from 'node:fs'
 import os from 'node:os'
 import { parseArgs } from 'node:util'
+import { durability } from './durability.bench.js'
 import { micro } from './micro.bench.js'
 import { transfer } from './transfer.bench.js'
 import { type Row, tableOf } from './support/table.js'
 
 /*
- * npm run bench [-- --only micro,transfer] [--smoke] [--json FILE]
+ * npm run bench [-- --only micro,durability,transfer] [--smoke] [--json FILE]
  *
  * Every speed is shown as a ratio to a baseline that ran in the same run, since machines differ and this one may be busy.
  */
-const BENCHES: Readonly<Record<string, (isSmoke: boolean) => Promise<Row[]>>> = { micro, transfer }
+const BENCHES: Readonly<Record<string, (isSmoke: boolean) => Promise<Row[]>>> = { micro, durability, transfer }
 
 const { values: options } = parseArgs({
   options: { only: { type: 'string' }, smoke: { type: 'boolean', default: false }, json: { type: 'string' } }

@@ -143,10 +143,12 @@ export class UploadService {
       const pieceBytes = this.#pieceBytesFor(content.sizeBytes)
       const sums = await content.sums(pieceBytes)
       if (sums.digest !== digest) throw wrongDigest(sums.digest, digest)
-      if (isDurable) await content.sync().catch((error: unknown) => { throw storageError(error, 'sync', content.path) })
+      const synced = async (): Promise<void> => { await content.sync().catch((error: unknown) => { throw storageError(error, 'sync', content.path) }) }
+      let syncing: Promise<void> | undefined
+      const sync = async (): Promise<void> => { await (syncing ??= synced()) }
       // Two commits of one blob must not fill its directory at the same time.
       await this.#publishing.run(digest, async () => {
-        await publish({ cacheDir, digest, path: content.path, sums, pieceBytes, nowMs: this.clock.wall(), isDurable })
+        await publish({ cacheDir, digest, path: content.path, sums, pieceBytes, nowMs: this.clock.wall(), isDurable, sync })
       })
       return { sizeBytes: sums.sizeBytes }
     })

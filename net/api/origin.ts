@@ -24,6 +24,10 @@ export const originApi = {
   configureScheduler: route('PATCH', '/x/config/scheduler', 'Replaces the configuration of the peer thread, as an agent does.'),
   /** Ours: copies that are missing somewhere. */
   replication: route('GET', '/x/replication', 'Copies that are missing somewhere.'),
+  /** Ours: `<stamp> <digest>` of a tag that not all build-indexes know of yet; the bodies are the same. */
+  getTagMark: route('GET', '/internal/tag-marks/{tag}', 'Where a tag points that not all build-indexes know of yet; 204 for none.'),
+  putTagMark: route('PUT', '/internal/tag-marks/{tag}', 'Keeps that, unless there is a later one.'),
+  deleteTagMark: route('DELETE', '/internal/tag-marks/{tag}', 'All build-indexes know of it.'),
   commitDuplicate: route('PUT', '/internal/duplicate/namespace/{namespace}/blobs/{digest}/uploads/{uid}', 'Ends the upload of a copy whose write-back is to come later.')
 } as const
 

@@ -36,7 +36,9 @@ class HttpAgentClient implements AgentClient, BlobSource {
 
   async download (namespace: string, digest: Digest, { offset = 0, lengthBytes, signal }: RangeOptions = {}): Promise<BlobStream> {
     const { log, sleep = systemSleep } = this.options
-    return await downloadBlob({ namespace, digest, owners: [this], offset, lengthBytes, signal, sleep, clock: systemClock, prng: seededPrng(1), log })
+    return await downloadBlob({
+      namespace, digest, owners: [this], offset, lengthBytes, signal, sleep, patience: sleep, clock: systemClock, prng: seededPrng(1), log
+    })
   }
 
   async deleteBlob (digest: Digest, { signal }: CallOptions = {}): Promise<void> {

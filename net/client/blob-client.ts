@@ -9,6 +9,7 @@ import { type Logger } from '../../runtime/observe/log.js'
 import { answeredStatus, isRetryable } from './answers.js'
 import { downloadBlob } from './blob-download.js'
 import { type BlobClient, type BlobContent, type BlobStream, type CallOptions, type MetaInfoAnswer } from './clients.js'
+import { type Hedged, hedged } from './hedge.js'
 import { type Hosts } from './hosts.js'
 import { type Http } from './http.js'
 import { HttpOriginClient } from './origin-client.js'
@@ -24,7 +25,12 @@ export interface BlobClientOptions {
   readonly prng?: Prng
   /** Replaces the resolution of `hosts`. */
   readonly resolve?: Hosts
+  /** What is waited with until a second origin is asked beside one that says nothing. */
+  readonly patience?: Sleep
 }
+
+/** On so many origins is what was acknowledged: if fewer do not answer, and the others do not have it, it was not. */
+const COPIES = 2
 
 /** The origins of a cluster as one; their health is watched until `close`. */
 export function createBlobClient (options: BlobClientOptions): BlobClient & { close (): Promise<void> } { return new ClusterBlobClient(options) }
@@ -40,53 +46,42 @@ class ClusterBlobClient implements BlobClient {
   readonly #clock: Clock
   readonly #sleep: Sleep
   readonly #prng: Prng
+  readonly #patience: Sleep
 
   constructor (options: BlobClientOptions) {
-    const { hosts, http, log, clock = systemClock, sleep = systemSleep, prng = seededPrng(randomInt(2 ** 32)) } = options
+    const { hosts, http, log, clock = systemClock, sleep = systemSleep, prng = seededPrng(randomInt(2 ** 32)), patience = systemSleep } = options
     this.#upstream = watchActively(hosts, { http, log, clock, sleep, hosts: options.resolve })
     this.#http = http
     this.#log = log
     this.#clock = clock
     this.#sleep = sleep
     this.#prng = prng
+    this.#patience = patience
   }
 
   async close (): Promise<void> { await this.#upstream.close() }
 
   async locations (digest: Digest, options?: CallOptions): Promise<string[]> {
-    const failures: unknown[] = []
-    for (const origin of this.#origins(shuffle([...await this.#upstream.hosts()], this.#prng))) {
-      try {
-        return await origin.locations(digest, options)
-      } catch (error) {
-        if (isAppError(error, 'CANCELLED')) throw error
-        failures.push(error)
-      }
-    }
-    throw allFailed(`the owners of ${digest}`, failures)
+    const well = shuffle([...await this.#upstream.hosts()], this.#prng)
+    // What is known of the others may be out of date; they are asked when all of these have failed.
+    const others = (await this.#upstream.all()).filter(host => !well.includes(host))
+    const asked = await this.#ask([...well, ...others], async origin => await origin.locations(digest, options))
+    if (asked.isGood) return asked.answer
+    throw allFailed(`the owners of ${digest}`, asked.failures)
   }
 
   async stat (namespace: string, digest: Digest, options?: CallOptions): Promise<{ sizeBytes: number } | undefined> {
-    // Any owner will do, so they share the questions.
-    const spread = (owners: string[]): string[] => shuffle(owners, this.#prng)
-    return await this.#withStandIns(digest, options, async owners => await this.#statAt(owners, namespace, digest, options), spread)
-  }
-
-  async #statAt (
-    owners: readonly HttpOriginClient[], namespace: string, digest: Digest, options?: CallOptions
-  ): Promise<{ sizeBytes: number } | undefined> {
-    const failures: unknown[] = []
-    let isAbsent = false
-    for (const owner of owners) {
-      try {
-        const found = await owner.stat(namespace, digest, options)
-        if (found !== undefined) return found
-        isAbsent = true
-      } catch (error) {
-        if (isAppError(error, 'CANCELLED')) throw error
-        failures.push(error)
-      }
-    }
+    // Any owner will do, so they share the questions; then the others, who may have taken the blob in for an owner.
+    const owners = shuffle(await this.locations(digest, options), this.#prng)
+    const statAt = async (origin: HttpOriginClient): Promise<{ sizeBytes: number } | undefined> => await origin.stat(namespace, digest, options)
+    const isGood = (found: { sizeBytes: number } | undefined): boolean => found !== undefined
+    const asked = await this.#ask(owners, statAt, isGood, true)
+    if (asked.isGood) return asked.answer
+    const others = (await this.#upstream.all()).filter(host => !owners.includes(host))
+    const askedToo = await this.#ask(others, statAt, isGood)
+    if (askedToo.isGood) return askedToo.answer
+    const failures = [...asked.failures, ...askedToo.failures]
+    const isAbsent = asked.answers.length + askedToo.answers.length > 0 && failures.length < COPIES
     if (isAbsent) return undefined
     throw allFailed(`the size of ${digest}`, failures)
   }
@@ -104,6 +99,7 @@ class ClusterBlobClient implements BlobClient {
       sleep: this.#sleep,
       clock: this.#clock,
       prng: this.#prng,
+      patience: this.#patience,
       log: this.#log
     }))
   }
@@ -133,20 +129,12 @@ class ClusterBlobClient implements BlobClient {
   }
 
   async #metaInfoAt (owners: readonly HttpOriginClient[], namespace: string, digest: Digest, options: CallOptions): Promise<MetaInfoAnswer> {
-    const failures: unknown[] = []
-    let isAbsent = false
-    for (const owner of owners) {
-      try {
-        const answer = await owner.metaInfo(namespace, digest, { ...options, withPieceDigests: true })
-        if (answer.status !== 'unknown') return answer
-        isAbsent = true
-      } catch (error) {
-        if (isAppError(error, 'CANCELLED')) throw error
-        failures.push(error)
-      }
-    }
-    if (isAbsent) return { status: 'unknown' }
-    throw allFailed(`the metainfo of ${digest}`, failures)
+    const ask = async (owner: HttpOriginClient): Promise<MetaInfoAnswer> =>
+      await owner.metaInfo(namespace, digest, { ...options, withPieceDigests: true })
+    const asked = await this.#askThese(owners, ask, ({ status }) => status !== 'unknown')
+    if (asked.isGood) return asked.answer
+    if (asked.answers.length > 0) return { status: 'unknown' }
+    throw allFailed(`the metainfo of ${digest}`, asked.failures)
   }
 
   async prefetch (namespace: string, digest: Digest, options?: CallOptions): Promise<void> {
@@ -210,12 +198,9 @@ class ClusterBlobClient implements BlobClient {
    * Asks the owners, and if none of them has an answer the other origins: they may have taken a blob in for them, and take
    * one in now.
    */
-  async #withStandIns<T> (
-    digest: Digest, options: CallOptions | undefined, work: (origins: HttpOriginClient[]) => Promise<T>,
-    order: (owners: string[]) => string[] = owners => owners
-  ): Promise<T> {
-    const owners = order(await this.locations(digest, options))
-    const others = (await this.#upstream.hosts()).filter(host => !owners.includes(host))
+  async #withStandIns<T> (digest: Digest, options: CallOptions | undefined, work: (origins: HttpOriginClient[]) => Promise<T>): Promise<T> {
+    const owners = await this.locations(digest, options)
+    const others = (await this.#upstream.all()).filter(host => !owners.includes(host))
     try {
       return await work(this.#origins(owners, others.length > 0))
     } catch (error) {
@@ -223,6 +208,19 @@ class ClusterBlobClient implements BlobClient {
       this.#log.warn({ digest, owners, reason: messageOf(error) }, 'no owner has an answer, asking the other origins')
       return await work(this.#origins(others))
     }
+  }
+
+  /** Asks one after the other, and the next one also beside one that says nothing. @throws what cannot be better elsewhere */
+  async #ask<T> (
+    addresses: readonly string[], work: (origin: HttpOriginClient) => Promise<T>, isGood?: (answer: T) => boolean, more = false
+  ): Promise<Hedged<T>> {
+    return await this.#askThese(this.#origins(addresses, more), work, isGood)
+  }
+
+  async #askThese<T> (
+    origins: readonly HttpOriginClient[], work: (origin: HttpOriginClient) => Promise<T>, isGood?: (answer: T) => boolean
+  ): Promise<Hedged<T>> {
+    return await hedged(origins, { ask: work, isGood, isFinal: error => isAppError(error, 'CANCELLED'), sleep: this.#patience })
   }
 
   /** In this order, but those last that did not answer a moment ago. The very last one is waited for, unless there are `more`. */

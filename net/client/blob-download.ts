@@ -5,6 +5,7 @@ import { type Prng } from '../../runtime/core/prng.js'
 import { type Logger } from '../../runtime/observe/log.js'
 import { answeredStatus } from './answers.js'
 import { type BlobStream, type CallOptions } from './clients.js'
+import { hedged } from './hedge.js'
 import { type HttpStream } from './http.js'
 import { poll, type Polled } from './polling.js'
 import { pause, type Sleep } from './upstream.js'
@@ -36,6 +37,8 @@ export interface DownloadRequest {
   readonly sleep: Sleep
   readonly clock: Clock
   readonly prng: Prng
+  /** What is waited with until a second owner is asked beside one that says nothing. */
+  readonly patience: Sleep
   readonly log: Logger
 }
 
@@ -101,28 +104,30 @@ async function * fromOffset (part: Part, at: number, end: number): AsyncGenerato
   }
 }
 
-/** Asks the owners in turn, waiting for those that are fetching the blob. */
+/** Asks the owners in turn, waiting for those that are fetching the blob; one that says nothing is not waited for. */
 async function openPart (request: DownloadRequest, owners: readonly BlobSource[], start: number, end: number | undefined): Promise<Part> {
-  const failures: unknown[] = []
-  for (const owner of owners) {
-    try {
-      return await openAt(request, owner, start, end)
-    } catch (error) {
-      if (isAppError(error, 'CANCELLED') || isAppError(error, 'RANGE_NOT_SATISFIABLE')) throw error
-      failures.push(error)
-    }
-  }
+  const asked = await hedged(owners, {
+    ask: async (owner, heard) => await openAt(request, owner, start, end, heard),
+    isFinal: error => isAppError(error, 'CANCELLED') || isAppError(error, 'RANGE_NOT_SATISFIABLE'),
+    onSpare: ({ stream }) => { stream.discard() },
+    sleep: request.patience
+  })
+  if (asked.isGood) return asked.answer
+  const { failures } = asked
   const absent = failures.find(failure => answeredStatus(failure) === 404)
   if (absent !== undefined) throw new AppError('BLOB_UNKNOWN', `no origin has ${request.digest}`, { cause: absent })
   const reasons = failures.map(messageOf).join('; ')
   throw new AppError('UNAVAILABLE', `all origins unavailable for ${request.digest}: ${reasons}`, { cause: failures.at(-1) })
 }
 
-async function openAt (request: DownloadRequest, owner: BlobSource, start: number, end: number | undefined): Promise<Part> {
+async function openAt (
+  request: DownloadRequest, owner: BlobSource, start: number, end: number | undefined, heard: () => void
+): Promise<Part> {
   const { namespace, digest, signal } = request
   const range = start === 0 && end === undefined ? undefined : `bytes=${start}-${end === undefined ? '' : end - 1}`
   return await poll(async (): Promise<Polled<Part>> => {
     const stream = await owner.openBlob(namespace, digest, range, { signal })
+    heard()
     if (stream.status === 200 || stream.status === 206) return { value: await partOf(request, owner, stream, start) }
     const refusal = await owner.refusalOf(digest, stream)
     if (stream.status !== 202) throw refusal

@@ -34,7 +34,7 @@ export interface HttpRequest {
   readonly idleMs?: number
   /**
    * Somebody else can be asked: if the request stands still and the host does not answer `/health` either, it fails with
-   * TIMED_OUT within about 3 s.
+   * TIMED_OUT within about 2 s.
    */
   readonly isReplaceable?: boolean
 }
@@ -88,10 +88,14 @@ export interface Http {
   isHealthy (address: string, options?: { readonly signal?: AbortSignal, readonly timeoutMs?: number }): Promise<boolean>
   /** True while a host takes connections and says nothing, as far as requests to it have shown. */
   isSilent (address: string): boolean
+  /** True while a host refuses connections or says nothing, as far as requests to it have shown. */
+  isGone (address: string): boolean
   /** Calls `listener` when a host that did not answer does again; the function returned ends that. */
   onReturn (listener: (address: string) => void): () => void
   /** The same hosts, those last that did not answer a moment ago. */
   wellFirst (addresses: readonly string[]): string[]
+  /** Those that answered a moment ago, as far as anybody asked; all, if none did. */
+  wellOnes (addresses: readonly string[]): string[]
   /** Ends all connections; running requests fail. May be called twice. */
   close (): Promise<void>
 }
@@ -120,6 +124,7 @@ class UndiciHttp implements Http {
   readonly #returnListeners = new Set<(address: string) => void>()
   readonly #liveness = new Liveness({
     probe: async address => await this.isHealthy(address, { timeoutMs: PROBE_MS }),
+    probeMs: PROBE_MS,
     clock: systemClock,
     onReturn: address => { for (const listener of this.#returnListeners) listener(address) }
   })
@@ -160,6 +165,8 @@ class UndiciHttp implements Http {
     }
   }
 
+  isGone (address: string): boolean { return this.#liveness.isGone(address) }
+
   isSilent (address: string): boolean { return this.#liveness.isSilent(address) }
 
   onReturn (listener: (address: string) => void): () => void {
@@ -170,6 +177,11 @@ class UndiciHttp implements Http {
   wellFirst (addresses: readonly string[]): string[] {
     const isGone = (address: string): boolean => this.#liveness.isGone(address)
     return [...addresses.filter(address => !isGone(address)), ...addresses.filter(isGone)]
+  }
+
+  wellOnes (addresses: readonly string[]): string[] {
+    const well = addresses.filter(address => !this.#liveness.isGone(address))
+    return well.length > 0 ? well : [...addresses]
   }
 
   async close (): Promise<void> {

@@ -3,9 +3,9 @@ import { type Clock, type Millis } from '../../runtime/core/clock.js'
 /** How often requests are looked through. */
 const ROUND_MS = 250
 /** A request that moves nothing for this long makes us wonder whether its host is there. */
-const QUIET_MS = 750
-/** Probes in a row without an answer, after which a host is taken for gone. */
-const MISSES_MAX = 2
+const QUIET_MS = 500
+/** If a probe takes so much longer than it may, we were standing still ourselves, and it says nothing about the host. */
+const OWN_PAUSE_MS = 300
 /** How often a host that is gone is probed, and for how long it is remembered as gone if it never answers. */
 const RETURN_MS = 1_000
 const FORGET_MS = 60_000
@@ -24,19 +24,21 @@ export interface WatchedRequest {
 export interface LivenessOptions {
   /** `GET /health`, with a short time limit of its own. */
   readonly probe: (address: string) => Promise<boolean>
+  /** That time limit. */
+  readonly probeMs: number
   readonly clock: Clock
   /** Told when a host that was gone has answered. */
   readonly onReturn: (address: string) => void
 }
 
-interface Host { misses: number, isProbing: boolean, probedAt: Millis, goneSince: Millis | undefined, refusedAt: Millis | undefined }
+interface Host { isProbing: boolean, probedAt: Millis, goneSince: Millis | undefined, refusedAt: Millis | undefined }
 
 /**
  * Tells a host that is slow from one that is gone. Work may take its time, a commit of a large blob for instance; but our
  * servers always answer `/health` at once. So when a request stands still its host is asked for its health, and if that
- * is silent too the request is given up, within about 3 s, and somebody else is asked.
+ * is silent too the request is given up, within about 2 s, and somebody else is asked.
  *
- *     well --(connection refused, or 2 probes missed)--> gone --(a probe answered)--> well
+ *     well --(connection refused, or a probe missed)--> gone --(a probe answered)--> well
  */
 export class Liveness {
   readonly #requests = new Set<WatchedRequest>()
@@ -64,7 +66,6 @@ export class Liveness {
   answered (address: string): void {
     const host = this.#hosts.get(address)
     if (host === undefined) return
-    host.misses = 0
     if (host.goneSince === undefined) return
     host.goneSince = undefined
     this.options.onReturn(address)
@@ -112,12 +113,12 @@ export class Liveness {
 
   async #probe (address: string, host: Host): Promise<void> {
     host.isProbing = true
+    const startedAt = this.options.clock.now()
     const hasAnswered = await this.options.probe(address).catch(() => false)
     host.isProbing = false
     host.probedAt = this.options.clock.now()
     if (hasAnswered) return this.answered(address)
-    host.misses++
-    if (host.misses >= MISSES_MAX) host.goneSince ??= host.probedAt
+    if (host.probedAt - startedAt <= this.options.probeMs + OWN_PAUSE_MS) host.goneSince ??= host.probedAt
   }
 
   #giveUp (address: string): void {
@@ -132,7 +133,7 @@ export class Liveness {
   #hostOf (address: string): Host {
     const known = this.#hosts.get(address)
     if (known !== undefined) return known
-    const host: Host = { misses: 0, isProbing: false, probedAt: 0 as Millis, goneSince: undefined, refusedAt: undefined }
+    const host: Host = { isProbing: false, probedAt: 0 as Millis, goneSince: undefined, refusedAt: undefined }
     this.#hosts.set(address, host)
     return host
   }

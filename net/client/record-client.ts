@@ -7,8 +7,11 @@ import { type Method, pathOf } from '../api/route.js'
 import { isNetworkError, must200, refusal } from './answers.js'
 import { type CallOptions, type RecordClient } from './clients.js'
 import { type HttpAnswer } from './http.js'
+import { type Sleep } from './upstream.js'
 
 const TIMEOUT_MS = 10_000
+/** How long those are waited for who answer later than the others. */
+const PATIENCE_MS = 500
 
 /** One request to one build-index. */
 export interface RecordCall {
@@ -22,14 +25,17 @@ export interface RecordCall {
 export interface RecordHosts {
   /** Those that are well, in random order. */
   hosts (): Promise<readonly string[]>
+  /** All, those that are well first. */
+  all (): Promise<readonly string[]>
   /** @throws AppError NETWORK, TIMED_OUT if there is no answer */
   callAt (address: string, call: RecordCall, options?: CallOptions): Promise<HttpAnswer>
+  readonly sleep: Sleep
 }
 
 /**
  * Records, and deletes of tags, at all build-indexes of a cluster: what is written is on every one that is well when this
- * resolves, and of what they say the newest counts. So one that was away during a write is outvoted, and set right by the
- * next reader. Build-indexes of Kraken's have no such routes.
+ * resolves, on record for those that are not, and of what they say the newest counts. So one that was away during a write
+ * is outvoted, and set right by the next reader. Build-indexes of Kraken's have no such routes.
  */
 export class IndexRecords implements RecordClient {
   constructor (readonly at: RecordHosts, readonly log: Logger) {}
@@ -47,19 +53,15 @@ export class IndexRecords implements RecordClient {
   }
 
   async putRecord (key: string, value: string, options?: CallOptions): Promise<void> {
-    const hosts = await this.#hosts()
-    const call: RecordCall = { method: 'PUT', path: pathOf(buildIndexApi.putRecord, { key }), timeoutMs: TIMEOUT_MS, body: JSON.stringify({ value }) }
+    const hosts = await this.at.all()
     for (const [i, address] of hosts.entries()) {
-      const answer = await this.at.callAt(address, call, options).catch((error: unknown) => {
+      try {
+        return await this.#putAt(address, key, value, options)
+      } catch (error) {
         if (!isNetworkError(error) || i === hosts.length - 1) throw error
-        return undefined
-      })
-      if (answer === undefined) continue
-      if (answer.status === 404 || answer.status === 405) throw unsupported(address)
-      const version = Number(field(parseJson(must200(`put of record ${key}`, answer).text, `put of record ${key}`), 'version'))
-      await this.#duplicate(hosts.filter(host => host !== address), key, { value, version }, options)
-      return
+      }
     }
+    throw noneAtAll()
   }
 
   async deleteTag (tag: string, { digest, ...options }: CallOptions & { readonly digest?: Digest } = {}): Promise<boolean> {
@@ -81,6 +83,40 @@ export class IndexRecords implements RecordClient {
     return isDeleted
   }
 
+  async #putAt (address: string, key: string, value: string, options?: CallOptions): Promise<void> {
+    const call: RecordCall = { method: 'PUT', path: pathOf(buildIndexApi.putRecord, { key }), timeoutMs: TIMEOUT_MS, body: JSON.stringify({ value }) }
+    const answer = await this.at.callAt(address, call, options)
+    if (answer.status === 404 || answer.status === 405) throw unsupported(address)
+    const version = Number(field(parseJson(must200(`put of record ${key}`, answer).text, `put of record ${key}`), 'version'))
+    const others = (await this.#hosts()).filter(host => host !== address)
+    await this.#duplicateOrOwe(address, others, key, { value, version }, options)
+  }
+
+  /** One that is away is told by the one that has the record, as soon as it is back. */
+  async #duplicateOrOwe (
+    holder: string, hosts: readonly string[], key: string, record: { value: string, version: number }, options?: CallOptions
+  ): Promise<void> {
+    const away = new Set((await this.at.all()).filter(host => host !== holder))
+    let refusal: unknown
+    const writing = hosts.map(async host => {
+      try {
+        await this.#duplicate([host], key, record, options)
+        away.delete(host)
+      } catch (error) {
+        if (!isNetworkError(error)) refusal ??= error
+      }
+    })
+    await this.#patiently(writing)
+    if (refusal !== undefined) throw asAppError(refusal)
+    if (away.size === 0) return
+    this.log.warn({ key, away: [...away] }, 'record not written everywhere')
+    const query = new URLSearchParams()
+    for (const address of away) query.append('owed_to', address)
+    const path = `${pathOf(buildIndexApi.putDuplicateRecord, { key })}?${query.toString()}`
+    const answer = await this.at.callAt(holder, { method: 'PUT', path, timeoutMs: TIMEOUT_MS, body: JSON.stringify(record) }, options)
+    must200(`record ${key}`, answer)
+  }
+
   async #duplicate (hosts: readonly string[], key: string, record: { value: string, version: number }, options?: CallOptions): Promise<void> {
     const path = pathOf(buildIndexApi.putDuplicateRecord, { key })
     await this.#all(hosts, { method: 'PUT', path, timeoutMs: TIMEOUT_MS, body: JSON.stringify(record) }, options, (answer, address) => {
@@ -93,11 +129,29 @@ export class IndexRecords implements RecordClient {
   async #each<T> (
     hosts: readonly string[], call: RecordCall, options: CallOptions | undefined, read: (answer: HttpAnswer) => T
   ): Promise<Array<{ address: string, result: T }>> {
-    const settled = await Promise.allSettled(hosts.map(async address => ({ address, result: read(await this.at.callAt(address, call, options)) })))
-    const found = settled.flatMap(outcome => outcome.status === 'fulfilled' ? [outcome.value] : [])
-    const failed = settled.find(outcome => outcome.status === 'rejected')
-    if (found.length > 0 || failed === undefined) return found
-    throw asAppError(failed.reason)
+    const found: Array<{ address: string, result: T }> = []
+    const failures: unknown[] = []
+    let answered: () => void = () => {}
+    const firstAnswer = new Promise<void>(resolve => { answered = resolve })
+    const asking = hosts.map(async address => {
+      try {
+        found.push({ address, result: read(await this.at.callAt(address, call, options)) })
+        answered()
+      } catch (error) {
+        failures.push(error)
+      }
+    })
+    await Promise.race([Promise.all(asking), firstAnswer])
+    await this.#patiently(asking)
+    if (found.length > 0 || failures.length === 0) return [...found]
+    throw asAppError(failures[0])
+  }
+
+  /** Waits for all of it, but for one that says nothing no longer than a moment. */
+  async #patiently (work: ReadonlyArray<Promise<void>>): Promise<void> {
+    const over = new AbortController()
+    await Promise.race([Promise.all(work), this.at.sleep(PATIENCE_MS, over.signal).catch(() => {})])
+    over.abort()
   }
 
   /** The results of all hosts. @throws what any of them failed with, when all are done */
@@ -113,10 +167,12 @@ export class IndexRecords implements RecordClient {
 
   async #hosts (): Promise<readonly string[]> {
     const hosts = await this.at.hosts()
-    if (hosts.length === 0) throw new AppError('UNAVAILABLE', 'all build-indexes unavailable: there are none')
+    if (hosts.length === 0) throw noneAtAll()
     return hosts
   }
 }
+
+function noneAtAll (): AppError { return new AppError('UNAVAILABLE', 'all build-indexes unavailable: there are none') }
 
 function recordOf (key: string, text: string): { value: string, version: number } {
   const document = parseJson(text, `record ${key}`)

@@ -10,10 +10,11 @@ import { buildIndexApi } from '../api/build-index.js'
 import { type Method, escapeSegment, pathOf } from '../api/route.js'
 import { isNetworkError, must200 } from './answers.js'
 import { type CallOptions, type RecordClient, type TagClient } from './clients.js'
+import { hedged } from './hedge.js'
 import { type Hosts } from './hosts.js'
 import { type Http, type HttpAnswer } from './http.js'
 import { IndexRecords } from './record-client.js'
-import { type Sleep, type Upstream, watchActively, watchPassively } from './upstream.js'
+import { type Sleep, systemSleep, type Upstream, watchActively, watchPassively } from './upstream.js'
 
 const SHORT_MS = 5_000
 const LOOKUP_MS = 10_000
@@ -35,6 +36,8 @@ export interface TagClientOptions {
   readonly prng?: Prng
   /** Replaces the resolution of `hosts`. */
   readonly resolve?: Hosts
+  /** What is waited with until a second build-index is asked beside one that says nothing. */
+  readonly patience?: Sleep
 }
 
 /** The build-indexes of a cluster as one; their health is watched until `close`. */
@@ -50,23 +53,27 @@ interface Call {
   readonly answerBytesMax?: number
 }
 
-/** Calls go to a random host, and to another only if there is no HTTP answer (http-api specification 1.10). */
+/** Calls go to a random host, and to another if there is no HTTP answer, or 503 (http-api specification 1.10). */
 class ClusterTagClient implements TagClient {
   readonly records: RecordClient
   readonly #upstream: Upstream
   readonly #http: Http
   readonly #prng: Prng
+  readonly #patience: Sleep
 
   constructor (options: TagClientOptions) {
-    const { hosts, http, log, health = 'active', clock, sleep, prng = seededPrng(randomInt(2 ** 32)) } = options
+    const { hosts, http, log, health = 'active', clock, sleep = systemSleep, prng = seededPrng(randomInt(2 ** 32)), patience = systemSleep } = options
     const watch = health === 'active' ? watchActively : watchPassively
     this.#upstream = watch(hosts, { http, log, clock, sleep, hosts: options.resolve })
     this.#http = http
     this.#prng = prng
+    this.#patience = patience
     this.records = new IndexRecords({
-      hosts: async () => await this.#hosts(),
+      hosts: async () => this.#http.wellOnes(await this.#hosts()),
+      all: async () => await this.#inOrder(),
+      sleep,
       callAt: async (address, call, { signal } = {}) => {
-        return await this.#http.call({ ...call, address, signal }).catch((error: unknown) => {
+        return await this.#http.call({ ...call, address, signal, isReplaceable: true }).catch((error: unknown) => {
           if (isNetworkError(error)) this.#upstream.reportFailure(address)
           throw error
         })
@@ -142,21 +149,38 @@ class ClusterTagClient implements TagClient {
     throw new AppError('UNAVAILABLE', `the list of ${path} has no end after ${PAGES_MAX} pages`)
   }
 
-  async #call (call: Call, options: CallOptions = {}, order?: readonly string[]): Promise<HttpAnswer> {
-    const failures: unknown[] = []
-    const hosts = this.#http.wellFirst(order ?? await this.#hosts())
-    for (const [i, address] of hosts.entries()) {
-      try {
-        return await this.#http.call({ ...call, address, signal: options.signal, isReplaceable: i < hosts.length - 1 })
-      } catch (error) {
-        if (!isNetworkError(error)) throw error
-        this.#upstream.reportFailure(address)
-        failures.push(error)
-      }
-    }
+  /** Reads are asked of a second host beside one that says nothing; writes only when the first one is known to be gone. */
+  async #call (call: Call, { signal }: CallOptions = {}, order?: readonly string[]): Promise<HttpAnswer> {
+    const hosts = order === undefined ? await this.#inOrder() : this.#http.wellFirst(order)
+    const last = hosts.at(-1)
+    const asked = await hedged(hosts, {
+      ask: async address => {
+        try {
+          return await this.#http.call({ ...call, address, signal, isReplaceable: address !== last })
+        } catch (error) {
+          if (isNetworkError(error)) this.#upstream.reportFailure(address)
+          throw error
+        }
+      },
+      // It cannot tell, or is about to stop: the next one may.
+      isGood: ({ status }) => status !== 503,
+      isFinal: error => !isNetworkError(error),
+      sleep: this.#patience,
+      ...(call.method === 'GET' || call.method === 'HEAD' ? {} : { afterMs: Infinity })
+    })
+    if (asked.isGood) return asked.answer
+    const { answers: [answer], failures } = asked
+    if (answer !== undefined) return answer
     if (failures.length === 1 && isAppError(failures[0])) throw failures[0]
     const reasons = failures.length === 0 ? 'there are none' : failures.map(messageOf).join('; ')
     throw new AppError('UNAVAILABLE', `all build-indexes unavailable: ${reasons}`, { cause: failures.at(-1) })
+  }
+
+  /** Those that are well in random order, then the others: what is known of them may be out of date. */
+  async #inOrder (): Promise<string[]> {
+    const well = await this.#hosts()
+    const others = (await this.#upstream.all()).filter(host => !well.includes(host))
+    return [...this.#http.wellFirst(well), ...this.#http.wellFirst(others)]
   }
 
   async #hosts (): Promise<string[]> { return shuffle([...await this.#upstream.hosts()], this.#prng) }

@@ -13,10 +13,11 @@ import { pathOf } from '../api/route.js'
 import { trackerApi } from '../api/tracker.js'
 import { isNetworkError, must200 } from './answers.js'
 import { type CallOptions, type MetaInfoAnswer, type MetaInfoOptions, type TrackerClient } from './clients.js'
+import { hedged } from './hedge.js'
 import { type Hosts, resolveHosts } from './hosts.js'
 import { type ClientTls, createHttp, type Http, type HttpAnswer, type HttpCall } from './http.js'
 import { METAINFO_BYTES_MAX, metaInfoHeaders, metaInfoOf } from './origin-client.js'
-import { type Upstream, watchPassively } from './upstream.js'
+import { type Sleep, systemSleep, type Upstream, watchPassively } from './upstream.js'
 
 const CALL_MS = 10_000
 const SHORT_MS = 5_000
@@ -32,6 +33,8 @@ export interface TrackerClientOptions {
   readonly clock?: Clock
   /** Replaces the resolution of the config's hosts. */
   readonly resolve?: Hosts
+  /** What is waited with until a second tracker is asked beside one that says nothing. */
+  readonly patience?: Sleep
 }
 
 /** The trackers of a cluster as one. */
@@ -51,14 +54,16 @@ class RingTrackerClient implements TrackerClient {
   readonly #log: Logger
   readonly #resolve: Hosts
   readonly #upstream: Upstream
+  readonly #patience: Sleep
   #ring = new Ring([])
   #members: readonly string[] = []
 
   constructor (readonly config: UpstreamConfig & { readonly ring: RingConfig }, options: TrackerClientOptions) {
-    const { log = noLog, clock } = options
+    const { log = noLog, clock, patience = systemSleep } = options
     this.#http = options.http ?? createHttp(options.tls)
     this.#ownHttp = options.http === undefined ? this.#http : undefined
     this.#log = log
+    this.#patience = patience
     this.#resolve = options.resolve ?? resolveHosts(config.hosts, { log, clock })
     this.#upstream = watchPassively(config, { http: this.#http, log, clock, hosts: this.#resolve })
   }
@@ -99,18 +104,24 @@ class RingTrackerClient implements TrackerClient {
     must200(`readiness of ${address}`, answer)
   }
 
+  /** Both calls may be made twice: another tracker knows other peers, which is as good. */
   async #call (digest: Digest, call: Omit<HttpCall, 'address' | 'timeoutMs'>): Promise<{ address: string, answer: HttpAnswer }> {
-    const failures: unknown[] = []
     const trackers = this.#http.wellFirst(await this.#locations(digest))
-    for (const [i, address] of trackers.entries()) {
-      try {
-        return { address, answer: await this.#http.call({ ...call, address, timeoutMs: CALL_MS, isReplaceable: i < trackers.length - 1 }) }
-      } catch (error) {
-        if (!isNetworkError(error)) throw error
-        this.#upstream.reportFailure(address)
-        failures.push(error)
-      }
-    }
+    const last = trackers.at(-1)
+    const asked = await hedged(trackers, {
+      ask: async address => {
+        try {
+          return { address, answer: await this.#http.call({ ...call, address, timeoutMs: CALL_MS, isReplaceable: address !== last }) }
+        } catch (error) {
+          if (isNetworkError(error)) this.#upstream.reportFailure(address)
+          throw error
+        }
+      },
+      isFinal: error => !isNetworkError(error),
+      sleep: this.#patience
+    })
+    if (asked.isGood) return asked.answer
+    const { failures } = asked
     if (failures.length === 1 && isAppError(failures[0])) throw failures[0]
     const reasons = failures.length === 0 ? 'there are none' : failures.map(messageOf).join('; ')
     throw new AppError('UNAVAILABLE', `all trackers unavailable: ${reasons}`, { cause: failures.at(-1) })
@@ -123,7 +134,9 @@ class RingTrackerClient implements TrackerClient {
       this.#ring = new Ring(members)
     }
     const healthy = new Set(await this.#upstream.hosts())
-    return this.#ring.locationsOf(digest, member => healthy.has(member), this.config.ring.replicasMax)
+    const well = this.#ring.locationsOf(digest, member => healthy.has(member), this.config.ring.replicasMax)
+    // What is known of the others may be out of date; they are asked when all of these have failed.
+    return [...well, ...this.#ring.ownersOf(digest).slice(0, this.config.ring.replicasMax).filter(member => !well.includes(member))]
   }
 
   /** One peer that makes no sense is no reason to lose the others. */

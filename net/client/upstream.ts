@@ -14,6 +14,8 @@ export interface Upstream {
    * @throws AppError UNAVAILABLE if the hosts cannot be resolved
    */
   hosts (): Promise<readonly string[]>
+  /** All of them, well or not. @throws AppError UNAVAILABLE if the hosts cannot be resolved */
+  all (): Promise<readonly string[]>
   /** A call to a host got no HTTP answer. */
   reportFailure (host: string): void
   close (): Promise<void>
@@ -66,6 +68,8 @@ class ActiveUpstream implements Upstream {
     return healthy.length > 0 ? healthy : hosts
   }
 
+  async all (): Promise<readonly string[]> { return await this.#resolve() }
+
   reportFailure (): void {}
 
   async close (): Promise<void> {
@@ -114,6 +118,8 @@ class PassiveUpstream implements Upstream {
     const healthy = this.#health.select(hosts, this.#clock.now())
     return healthy.length > 0 ? healthy : hosts
   }
+
+  async all (): Promise<readonly string[]> { return await this.#resolve() }
 
   reportFailure (host: string): void {
     const now = this.#clock.now()

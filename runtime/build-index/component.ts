@@ -22,7 +22,9 @@ import { TaskQueue } from '../retry/task-queue.js'
 import { type ContentDigest, type Digest, isDigest } from '../core/digest.js'
 import { SimpleStore } from '../store/simple.js'
 import { Dependencies } from './dependencies.js'
+import { Learning } from './learning.js'
 import { Neighbours } from './neighbours.js'
+import { RecordCopies } from './record-copies.js'
 import { Remotes } from './remotes.js'
 import { addRecordRoutes } from './record-routes.js'
 import { RecordStore } from './records.js'
@@ -31,6 +33,7 @@ import { TagBackend } from './tag-backend.js'
 import { TagLists } from './tag-lists.js'
 import { TagService } from './tag-service.js'
 import { TagStore } from './tag-store.js'
+import { Witnesses } from './witnesses.js'
 
 /** Starts a build-index: tags, and lists of them. `sleep` is what waits between tries. */
 export async function startBuildIndex (
@@ -53,15 +56,31 @@ export async function startBuildIndex (
     undos.add('origins', async () => { await origins.close() })
     const neighbours = new Neighbours({
       addresses: neighboursOf(config, log),
+      witnesses: new Witnesses({ addresses: resolveHosts(config.origin.hosts, { log }), http, clock, log }),
       http,
       queue,
       policy: config.tagReplication,
       own: async tag => await tags.find(tag),
       staggerMs: config.duplicatePutStaggerMs,
       clock,
+      sleep: systemSleep,
       log
     })
     neighbours.start()
+    const recordCopies = new RecordCopies({
+      records, queue, policy: config.tagReplication, http, addresses: async () => await neighbours.addresses()
+    })
+    recordCopies.start()
+    const learning = await Learning.open({
+      dir: recordDirOf(config.store.cacheDir),
+      addresses: async () => await neighbours.addresses(),
+      isKnown: tag => tags.has(tag),
+      keep: async (tag, version) => await tags.advance(tag, version),
+      http,
+      clock,
+      sleep: systemSleep,
+      log
+    })
     const backend = new TagBackend({
       backends,
       queue,
@@ -95,6 +114,7 @@ export async function startBuildIndex (
       origins,
       originAddress: stableAddress(config.origin.hosts),
       neighbours,
+      hasLearnt: () => learning.isDone,
       backend,
       lists: backends.isConfigured ? new TagLists({ tags, backend, clock }) : undefined,
       checkBackends: async signal => { await backends.checkReadiness({ signal }) },
@@ -104,14 +124,11 @@ export async function startBuildIndex (
     const tasks = new TaskGroup(log)
     undos.add('tasks', async () => { await tasks.close() })
     const onFailure = (error: unknown, event: string): void => { log.warn({ reason: messageOf(error) }, event) }
-    const router = addRecordRoutes(withTasks(buildIndexRouter(service, log), queue), records)
+    const router = addRecordRoutes(withTasks(buildIndexRouter(service, log), queue), records, recordCopies)
     const server = await listen(router.handle, { port: config.port, bodyBytesMax: BODY_BYTES_MAX, onFailure, tls })
     undos.add('server', async () => { await server.close() })
     tasks.run('audit of remotes', async signal => { await remotes.audit(signal) })
-    tasks.run('learn tags', async signal => {
-      const count = await neighbours.learn(tag => tags.has(tag), async (tag, version) => { await tags.advance(tag, version) }, signal)
-      if (count > 0) log.info({ count }, 'tags learnt from neighbours')
-    })
+    tasks.run('learn tags', async signal => { await learning.run(signal) })
     return { ports: { port: server.port }, stop: async () => { await undos.run() } }
   } catch (error) {
     await undos.run()

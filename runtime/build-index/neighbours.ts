@@ -2,29 +2,29 @@ import { type Http } from '../../net/client/http.js'
 import { buildIndexApi, TAG_VERSION_HEADER } from '../../net/api/build-index.js'
 import { pathOf } from '../../net/api/route.js'
 import { must200 } from '../../net/client/answers.js'
-import { createTagClient } from '../../net/client/tag-client.js'
-import { type UpstreamConfig } from '../config/types.js'
+import { type Sleep } from '../../net/client/upstream.js'
 import { type Clock } from '../core/clock.js'
 import { type Digest } from '../core/digest.js'
 import { AppError, isAppError, messageOf } from '../core/errors.js'
 import { field } from '../core/json.js'
-import { forEachLimited } from '../core/limited.js'
 import { type Logger } from '../observe/log.js'
 import { type DueTask, type RetryPolicy, type TaskKind, type TaskOutcome } from '../retry/task.js'
 import { type TaskQueue } from '../retry/task-queue.js'
-import { formatVersion, isCredible, parseVersion, type TagVersion } from '../store/tag-version.js'
+import { formatVersion, isCredible, newerOf, parseVersion, type TagVersion } from '../store/tag-version.js'
+import { majorityOf, readersOf, untilDecided } from './quorum.js'
+import { type Witnesses } from './witnesses.js'
 
 /**
  * Those who are well answer at once, and one that is gone is noticed within about 3 s. In between is one that is slow: it
- * may know better than we do, and is worth waiting for.
+ * may know better than we do, and is worth waiting for if nobody else does.
  */
 const ANSWER_MS = 10_000
+/** After so long the origins are asked, or told, beside a neighbour that has not answered. */
+const PATIENCE_MS = 400
 /** Our own pause, if we were stopped for a while, looks like theirs: so nobody is given up after one try. */
 const TRIES = 2
 /** One that is back should not have to wait long for what it is owed. */
 const OWED_PAUSE_MAX_MS = 15_000
-/** Tags that are learnt at the same time. */
-const LEARNING_MAX = 8
 
 /** A neighbour that has to be told where a tag points. Where that is is looked up when it is told. */
 interface OwedTag { readonly address: string, readonly tag: string }
@@ -38,9 +38,22 @@ const OWED_TAG: TaskKind<OwedTag> = {
   }
 }
 
+/** What the others know of a tag. */
+export interface Known {
+  /** Of the neighbours that answered. */
+  readonly versions: ReadonlyMap<string, TagVersion | undefined>
+  /** The latest of all. */
+  readonly newest: TagVersion | undefined
+  /** Whether no later write can have been acknowledged by anybody. */
+  readonly isCertain: boolean
+  /** Whether every neighbour answered. */
+  readonly isUnanimous: boolean
+}
+
 export interface NeighboursOptions {
   /** The other build-indexes of the cluster, as of now. */
   readonly addresses: () => Promise<readonly string[]>
+  readonly witnesses: Pick<Witnesses, 'addresses' | 'ask' | 'mark' | 'unmark'>
   readonly http: Http
   readonly queue: TaskQueue
   readonly policy: RetryPolicy
@@ -49,13 +62,16 @@ export interface NeighboursOptions {
   /** Distance between the write-backs of a tag by us and each further neighbour. */
   readonly staggerMs: number
   readonly clock: Clock
+  readonly sleep: Sleep
   readonly log: Logger
 }
 
 /**
- * The other build-indexes of the cluster (cluster specification 7.4). They are told of every write before it is
- * acknowledged; what one of them could not be told is on record and told as soon as it answers again. To Kraken's
- * build-indexes all of this is an ordinary duplicate put.
+ * The other build-indexes of the cluster (cluster specification 7.4). To Kraken's all of this is an ordinary duplicate put.
+ *
+ * A write is acknowledged when all of them know, or when a majority of build-indexes and origins together has it on record
+ * and those that do not know are owed it. So a reader who gets answers from all neighbours, or from as many members as
+ * every majority has one of, knows every write that was acknowledged, whoever is away by then.
  */
 export class Neighbours {
   constructor (readonly options: NeighboursOptions) {}
@@ -68,38 +84,46 @@ export class Neighbours {
     queue.handle(OWED_TAG, soon, async (task, signal) => await this.#repay(task, signal))
   }
 
-  /** Where the tag points by each of them that answers soon. */
-  async ask (tag: string, signal: AbortSignal): Promise<Map<string, TagVersion | undefined>> {
-    const found = new Map<string, TagVersion | undefined>()
-    await Promise.all((await this.#wellOnes()).map(async address => {
+  /** What they know of the tag: the neighbours, and beside those that do not answer soon the origins. Never rejects. */
+  async ask (tag: string, signal: AbortSignal): Promise<Known> {
+    const addresses = await this.addresses()
+    const over = new AbortController()
+    const limited = AbortSignal.any([signal, over.signal])
+    const versions = new Map<string, TagVersion | undefined>()
+    const isUnanimous = (): boolean => versions.size === addresses.length
+    const asked = addresses.map(async address => {
       try {
-        found.set(address, await this.#persist(address, async () => await this.#versionAt(address, tag, signal)))
+        if (this.options.http.isSilent(address)) return
+        versions.set(address, await this.#persist(address, async () => await this.#versionAt(address, tag, limited)))
       } catch (error) {
-        if (!signal.aborted) this.#silent(address, error)
+        if (!limited.aborted) this.#silent(address, error)
       }
-    }))
-    return found
+    })
+    try {
+      await this.#patiently(asked, limited)
+      if (isUnanimous()) return knownOf(versions, [], true, true)
+      const marks = await this.#askWitnesses(tag, limited, 1 + addresses.length, () => 1 + versions.size, asked)
+      return knownOf(versions, marks.versions, marks.isCertain || isUnanimous(), isUnanimous())
+    } finally {
+      over.abort()
+    }
   }
 
   /**
-   * Tells all of them, or those that `isMeant`, that the tag points at `version`. When this resolves they know, or it is on
-   * record that they have to be told. @throws AppError STORAGE, STORAGE_FULL, UNAVAILABLE
+   * Tells them that the tag points at `version`. When this resolves they know, or it is on record that they have to be told
+   * and so many others have it on record that whoever reads learns of it. @throws AppError STORAGE, STORAGE_FULL, UNAVAILABLE
    */
-  async tell (tag: string, version: TagVersion, isMeant: (address: string) => boolean = () => true): Promise<void> {
-    const addresses = (await this.#addresses()).filter(isMeant)
-    const well = new Set(await this.#wellOnes())
-    const owed: OwedTag[] = []
-    await Promise.all(addresses.map(async (address, i) => {
-      try {
-        if (!well.has(address)) throw new AppError('UNAVAILABLE', 'it did not answer a moment ago')
-        await this.#persist(address, async () => { await this.#put(address, tag, version, (i + 1) * this.options.staggerMs) })
-      } catch (error) {
-        if (well.has(address)) this.#silent(address, error)
-        owed.push({ address, tag })
-      }
-    }))
-    if (owed.length === 0) return
-    await this.options.queue.addAll(OWED_TAG, owed.map(payload => ({ key: `${payload.address} ${tag}`, payload, ifPresent: 'replace' })))
+  async tell (tag: string, version: TagVersion): Promise<void> {
+    const addresses = await this.addresses()
+    const told = new Set<string>()
+    const isToldToAll = (): boolean => told.size === addresses.length
+    const telling = addresses.map(async (address, i) => {
+      if (await this.#tellOne(address, tag, version, (i + 1) * this.options.staggerMs)) told.add(address)
+    })
+    await this.#patiently(telling, NEVER)
+    if (isToldToAll()) return
+    const missing = addresses.filter(address => !told.has(address))
+    await Promise.all([this.#owe(missing, tag), this.#markWitnesses(tag, version, 1 + addresses.length, () => 1 + told.size, telling)])
   }
 
   /**
@@ -107,7 +131,8 @@ export class Neighbours {
    * effort: we have it on record ourselves.
    */
   async share (tag: string, digest: Digest, dependencies: readonly Digest[], staggerMs: number): Promise<void> {
-    await Promise.all((await this.#wellOnes()).map(async (address, i) => {
+    const addresses = (await this.addresses()).filter(address => !this.options.http.isSilent(address))
+    await Promise.all(addresses.map(async (address, i) => {
       try {
         const answer = await this.options.http.call({
           method: 'POST',
@@ -124,37 +149,87 @@ export class Neighbours {
     }))
   }
 
-  /**
-   * Learns of the tags that all of them know and we do not, as after a disk was lost. What changed while we were away they
-   * tell us by themselves, and every read asks them.
-   */
-  async learn (
-    isKnown: (tag: string) => boolean, keep: (tag: string, version: TagVersion) => Promise<unknown>, signal: AbortSignal
-  ): Promise<number> {
-    const { http, log } = this.options
-    let count = 0
-    for (const address of await this.#addresses()) {
-      const client = createTagClient({ hosts: only(address), http, log, health: 'passive' })
-      const names = await client.list('', { signal }).catch((error: unknown) => {
-        log.warn({ address, reason: messageOf(error) }, 'tags of a neighbour not read')
-        return []
-      })
-      await client.close()
-      await forEachLimited(names.filter(name => !isKnown(name)), LEARNING_MAX, async tag => {
-        const version = signal.aborted ? undefined : await this.#versionAt(address, tag, signal).catch(() => undefined)
-        if (version === undefined) return
-        await keep(tag, version)
-        count++
-      })
+  /** Tells those that are behind, so that whoever asks them next does not get an older answer than we give now. */
+  async tellBehind (tag: string, version: TagVersion, behind: readonly string[]): Promise<void> {
+    const missing: string[] = []
+    await Promise.all(behind.map(async address => {
+      if (!await this.#tellOne(address, tag, version, this.options.staggerMs)) missing.push(address)
+    }))
+    if (missing.length > 0) await this.#owe(missing, tag)
+  }
+
+  /** The other build-indexes; none while they cannot be known. */
+  async addresses (): Promise<readonly string[]> {
+    try {
+      return await this.options.addresses()
+    } catch (error) {
+      this.options.log.warn({ reason: messageOf(error) }, 'neighbours not known')
+      return []
     }
-    return count
+  }
+
+  /** @returns whether it knows now */
+  async #tellOne (address: string, tag: string, version: TagVersion, delayMs: number): Promise<boolean> {
+    if (this.options.http.isSilent(address)) return false
+    try {
+      await this.#persist(address, async () => { await this.#put(address, tag, version, delayMs) })
+      return true
+    } catch (error) {
+      this.#silent(address, error)
+      return false
+    }
+  }
+
+  async #owe (addresses: readonly string[], tag: string): Promise<void> {
+    const tasks = addresses.map(address => ({ key: keyOf(address, tag), payload: { address, tag }, ifPresent: 'replace' as const }))
+    await this.options.queue.addAll(OWED_TAG, tasks)
+  }
+
+  /** @param members - build-indexes, ourselves included. @param answered - how many of them have, by now */
+  async #askWitnesses (
+    tag: string, signal: AbortSignal, members: number, answered: () => number, asked: ReadonlyArray<Promise<void>>
+  ): Promise<{ versions: ReadonlyArray<TagVersion | undefined>, isCertain: boolean }> {
+    const { witnesses, http } = this.options
+    const addresses = await witnesses.addresses()
+    const versions: Array<TagVersion | undefined> = []
+    let able = addresses.length
+    const isEnough = (): boolean => answered() === members || (able > 0 && answered() + versions.length >= readersOf(members + able))
+    await untilDecided([...asked, ...addresses.map(async address => {
+      if (http.isSilent(address)) return
+      const answer = await witnesses.ask(address, tag, signal)
+      if (answer.kind === 'version') versions.push(answer.version)
+      else able--
+    })], isEnough)
+    // Without anybody who could have been a witness what the build-indexes know is all there is.
+    return { versions, isCertain: isEnough() || able === 0 }
+  }
+
+  async #markWitnesses (
+    tag: string, version: TagVersion, members: number, told: () => number, telling: ReadonlyArray<Promise<void>>
+  ): Promise<void> {
+    const { witnesses, http, log } = this.options
+    const addresses = await witnesses.addresses()
+    let [marked, able] = [0, addresses.length]
+    const isEnough = (): boolean => told() === members || (able > 0 && told() + marked >= majorityOf(members + able))
+    await untilDecided([...telling, ...addresses.map(async address => {
+      if (http.isSilent(address)) return
+      if (await witnesses.mark(address, tag, version)) marked++
+      else able--
+    })], isEnough)
+    if (isEnough() || able === 0) return
+    if (told() + marked < 2) throw new AppError('UNAVAILABLE', `no other build-index and no origin could be told of tag ${tag}: try again in a moment`)
+    log.warn({ tag, told: told() + marked, members: members + able }, 'tag acknowledged by too few')
   }
 
   async #repay ({ payload: { address, tag } }: DueTask<OwedTag>, signal: AbortSignal): Promise<TaskOutcome> {
-    if (!(await this.#addresses()).includes(address)) return { park: `${address} is no build-index of this cluster any more` }
-    const version = await this.options.own(tag)
+    const { own, queue, witnesses } = this.options
+    const addresses = await this.addresses()
+    if (!addresses.includes(address)) return { park: `${address} is no build-index of this cluster any more` }
+    const version = await own(tag)
     if (version === undefined) return undefined
     await this.#put(address, tag, version, this.options.staggerMs, signal)
+    const isOwedElsewhere = addresses.some(other => other !== address && queue.has(OWED_TAG, keyOf(other, tag)))
+    if (!isOwedElsewhere) await witnesses.unmark(tag, version)
     return undefined
   }
 
@@ -192,25 +267,25 @@ export class Neighbours {
     }
   }
 
+  /** Waits for all of it, but not for long. */
+  async #patiently (work: ReadonlyArray<Promise<void>>, signal: AbortSignal): Promise<void> {
+    const over = new AbortController()
+    const late = this.options.sleep(PATIENCE_MS, AbortSignal.any([signal, over.signal])).catch(() => {})
+    await Promise.race([Promise.all(work), late])
+    over.abort()
+  }
+
   #silent (address: string, error: unknown): void {
     this.options.log.warn({ address, reason: messageOf(error) }, 'neighbour does not answer')
   }
-
-  async #wellOnes (): Promise<readonly string[]> {
-    return (await this.#addresses()).filter(address => !this.options.http.isSilent(address))
-  }
-
-  async #addresses (): Promise<readonly string[]> {
-    try {
-      return await this.options.addresses()
-    } catch (error) {
-      this.options.log.warn({ reason: messageOf(error) }, 'neighbours not known')
-      return []
-    }
-  }
 }
 
-/** An upstream of one host, which is always asked. */
-export function only (address: string): UpstreamConfig {
-  return { hosts: { static: [address], dns: undefined, ttlMs: 1 }, health: { failsMax: 1, passesMin: 1, timeoutMs: 1, intervalMs: 1 } }
+const NEVER = new AbortController().signal
+
+function keyOf (address: string, tag: string): string { return `${address} ${tag}` }
+
+function knownOf (
+  versions: ReadonlyMap<string, TagVersion | undefined>, marks: ReadonlyArray<TagVersion | undefined>, isCertain: boolean, isUnanimous: boolean
+): Known {
+  return { versions: new Map(versions), newest: [...versions.values(), ...marks].reduce(newerOf, undefined), isCertain, isUnanimous }
 }

@@ -4,6 +4,7 @@ import { json, ok } from '../../net/http/reply.js'
 import { type Router } from '../../net/http/router.js'
 import { AppError } from '../core/errors.js'
 import { isRecord, type JsonRecord, parseFirstJson } from '../core/json.js'
+import { type RecordCopies } from './record-copies.js'
 import { type RecordStore } from './records.js'
 
 const BODY_BYTES_MAX = 4096
@@ -14,8 +15,9 @@ const BODY_BYTES_MAX = 4096
  *   GET /records/{key}                     200 {"value":"...","version":n}, or 404
  *   PUT /records/{key}                     {"value":"..."} -> 200 {"version":n}
  *   PUT /internal/duplicate/records/{key}  {"value":"...","version":n} -> 200; an older version changes nothing
+ *       ?owed_to=HOST:PORT                  that build-index could not be told: it is on record by then that we will
  */
-export function addRecordRoutes (router: Router, records: RecordStore): Router {
+export function addRecordRoutes (router: Router, records: RecordStore, copies?: Pick<RecordCopies, 'owe'>): Router {
   return router
     .on(buildIndexApi.getRecord, (_, { key }) => {
       const record = records.get(key)
@@ -25,9 +27,10 @@ export function addRecordRoutes (router: Router, records: RecordStore): Router {
       const version = await records.put(key, valueOf(await bodyOf(request)))
       return json({ version }, { newline: true })
     })
-    .on(buildIndexApi.putDuplicateRecord, async (request, { key }) => {
+    .on(buildIndexApi.putDuplicateRecord, async (request, { key }, query) => {
       const body = await bodyOf(request)
       await records.putVersion(key, { value: valueOf(body), version: Number(body['version']) })
+      for (const address of query.getAll('owed_to')) await copies?.owe(address, key)
       return ok()
     })
 }

@@ -141,8 +141,14 @@ async function replicateDuplicate ({ service, log }: Site, { body }: HttpRequest
 async function getTag ({ service, log }: Site, tag: string, signal: AbortSignal): Promise<Reply> {
   checkTag(tag)
   return orFailure(log.child({ tag }), 'storage: ', async () => {
-    const digest = await service.get(tag, signal)
-    return digest === undefined ? { status: 404, headLengthBytes: 0 } : text(digest)
+    try {
+      const digest = await service.get(tag, signal)
+      return digest === undefined ? { status: 404, headLengthBytes: 0 } : text(digest)
+    } catch (error) {
+      // Nothing is wrong with the tag: somebody else may know, or we in a moment.
+      if (isAppError(error, 'UNAVAILABLE')) return { ...text(error.message, 503), headers: { 'Content-Type': TEXT_TYPE, 'Retry-After': '1' } }
+      throw error
+    }
   })
 }
 

@@ -21,7 +21,9 @@ export interface TagServiceOptions {
   readonly dependencies: Dependencies
   readonly origins: Pick<BlobClient, 'checkReadiness'>
   readonly originAddress: string
-  readonly neighbours: Pick<Neighbours, 'ask' | 'tell'>
+  readonly neighbours: Pick<Neighbours, 'ask' | 'tell' | 'tellBehind'>
+  /** Whether a tag that is not here is not ours to know: false while we still learn what a lost disk had. */
+  readonly hasLearnt: () => boolean
   readonly clock: Clock
   /** Storage behind the cluster, if there is any. */
   readonly backend?: Pick<TagBackend, 'check' | 'save' | 'find'>
@@ -35,7 +37,8 @@ export interface TagServiceOptions {
 /**
  * Reads and writes of tags (cluster specification 7). A write has the time at which it came in, later than everything that
  * any build-index within reach knew of the tag by then; the latest write wins everywhere. A read looks at what all within
- * reach know, and what it gives they all know when it is given: so nobody ever sees a tag move back.
+ * reach know, and what it gives they all know when it is given: so nobody ever sees a tag move back. With too few within
+ * reach to be sure of that, a read fails, and is to be tried again.
  */
 export class TagService implements BuildIndexService {
   /** Of puts that depend on what the tag points at. */
@@ -49,10 +52,11 @@ export class TagService implements BuildIndexService {
     const { dependencies, backend, clock } = this.options
     backend?.check(tag)
     const limited = { signal: AbortSignal.any([signal, AbortSignal.timeout(PUT_LIMIT_MS)]) }
-    const isDated = given?.digest === digest && isCredible(given.stamp, clock.wall())
-    const dated = isDated ? given.stamp : this.#nextStamp(tag, limited.signal)
-    const [needed, stamp] = await Promise.all([dependencies.resolve(tag, digest, limited), dated])
+    const needed = await dependencies.resolve(tag, digest, limited)
     await dependencies.check(tag, needed, limited)
+    // As late as can be: what others write meanwhile is earlier than this.
+    const isDated = given?.digest === digest && isCredible(given.stamp, clock.wall())
+    const stamp = isDated ? given.stamp : await this.#nextStamp(tag, limited.signal)
     limited.signal.throwIfAborted()
     if (onlyIf === undefined) await this.#advance(tag, { digest, stamp })
     else {
@@ -97,17 +101,18 @@ export class TagService implements BuildIndexService {
   /** Where the tag points by all within reach; since when is not known of one that only the backend has. */
   async find (tag: string, signal: AbortSignal): Promise<{ readonly digest: Digest, readonly version?: TagVersion } | undefined> {
     const { tags, neighbours, backend } = this.options
-    const [own, theirs] = await Promise.all([this.#own(tag), neighbours.ask(tag, signal)])
-    const latest = [...theirs.values()].reduce(newerOf, own)
+    const [own, known] = await Promise.all([this.#own(tag), neighbours.ask(tag, signal)])
+    const latest = newerOf(own, known.newest)
+    if (!known.isCertain || (latest === undefined && !known.isUnanimous && !this.options.hasLearnt())) throw tooFew(tag)
     // Says, as one without neighbours does, what is wrong with a damaged file.
     if (latest === undefined) {
       const digest = await tags.get(tag) ?? await backend?.find(tag, signal)
       return digest === undefined ? undefined : { digest }
     }
     const isBehind = (version: TagVersion | undefined): boolean => version === undefined || compareVersions(version, latest) < 0
-    const behind = [...theirs].filter(([, version]) => isBehind(version)).map(([address]) => address)
+    const behind = [...known.versions].filter(([, version]) => isBehind(version)).map(([address]) => address)
     if (isBehind(own)) await tags.advance(tag, latest)
-    if (behind.length > 0) await neighbours.tell(tag, latest, address => behind.includes(address))
+    if (behind.length > 0) await neighbours.tellBehind(tag, latest, behind)
     return { digest: isDeletion(latest) ? DELETED : await tags.get(tag) ?? latest.digest, version: latest }
   }
 
@@ -117,8 +122,9 @@ export class TagService implements BuildIndexService {
    */
   async delete (tag: string, onlyIf: Digest | undefined, signal: AbortSignal): Promise<boolean> {
     const { tags, neighbours, clock, backend } = this.options
-    const [own, theirs] = await Promise.all([this.#own(tag), neighbours.ask(tag, signal)])
-    const latest = [...theirs.values()].reduce(newerOf, own)
+    const [own, known] = await Promise.all([this.#own(tag), neighbours.ask(tag, signal)])
+    const latest = newerOf(own, known.newest)
+    if (!known.isCertain) throw tooFew(tag)
     const digest = latest?.digest ?? await backend?.find(tag, signal)
     if (digest === undefined || digest === DELETED || (onlyIf !== undefined && digest !== onlyIf)) return false
     const stamp = onlyIf === undefined || latest === undefined ? stampAfter(clock.wall(), [latest?.stamp]) : successorOf(latest.stamp)
@@ -127,7 +133,11 @@ export class TagService implements BuildIndexService {
     return isDeletion(version)
   }
 
-  async version (tag: string): Promise<TagVersion | undefined> { return await this.#own(tag) }
+  async version (tag: string): Promise<TagVersion | undefined> {
+    const own = await this.#own(tag)
+    if (own === undefined && !this.options.hasLearnt()) throw new AppError('UNAVAILABLE', 'this build-index is still learning what the others know')
+    return own
+  }
 
   async page (prefix: string, query: PageQuery): Promise<Page> {
     const { tags, lists } = this.options
@@ -148,8 +158,8 @@ export class TagService implements BuildIndexService {
 
   async #nextStamp (tag: string, signal: AbortSignal): Promise<Stamp> {
     const { neighbours, clock } = this.options
-    const [own, theirs] = await Promise.all([this.#own(tag), neighbours.ask(tag, signal)])
-    return stampAfter(clock.wall(), [own, ...theirs.values()].map(version => version?.stamp))
+    const [own, known] = await Promise.all([this.#own(tag), neighbours.ask(tag, signal)])
+    return stampAfter(clock.wall(), [own?.stamp, known.newest?.stamp])
   }
 
   /** A damaged file counts as none: the neighbours may know, and a put repairs it. */
@@ -159,4 +169,8 @@ export class TagService implements BuildIndexService {
       throw error
     })
   }
+}
+
+function tooFew (tag: string): AppError {
+  return new AppError('UNAVAILABLE', `too few build-indexes and origins answer to be sure where tag ${tag} points: ask again in a moment`)
 }

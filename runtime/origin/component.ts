@@ -30,7 +30,7 @@ import { CasStore } from '../store/cas.js'
 import { BlobBackend } from './blob-backend.js'
 import { Blobs } from './blobs.js'
 import { Cleanup, type DiskUsage } from './cleanup.js'
-import { clearLeftovers } from './leftovers.js'
+import { clearLeftovers } from '../store/leftovers.js'
 import { OwedCopies } from './owed-copies.js'
 import { type Replica } from './ports.js'
 import { Pushes } from './pushes.js'
@@ -40,6 +40,7 @@ import { Repair } from './repair.js'
 import { Replication } from './replication.js'
 import { type MissingCopies, originRouter } from './server.js'
 import { storeIdOf, StoreWatch } from './store-id.js'
+import { TagMarks, withTagMarks } from './tag-marks.js'
 import { WriteBack } from './write-back.js'
 
 /** The largest request body, as with the reference's front (http-api specification 2.1). A blob may come in several. */
@@ -70,6 +71,8 @@ export async function startOrigin (config: OriginConfig, log: Logger): Promise<R
     await store.prepare()
     const queue = await TaskQueue.open({ dir: config.taskDir, clock, sleep, prng: seededPrng(clock.wall()), log })
     undos.add('task queue', async () => { await queue.close() })
+    const marks = await TagMarks.open(config.taskDir)
+    undos.add('tag marks', async () => { await marks.close() })
     const pool = createHashPool({ threads: Math.min(HASH_THREADS_MAX, availableParallelism()) })
     undos.add('hash pool', async () => { await pool.close() })
     const [uploads, swarm] = await allDecided(startUploads(config, undos), startSwarm(config, undos, log))
@@ -82,7 +85,7 @@ export async function startOrigin (config: OriginConfig, log: Logger): Promise<R
     const tasks = new TaskGroup(log)
     undos.add('tasks', async () => { await tasks.close() })
 
-    const router = wire({ config, log, backends, store, storeId, stores, queue, pool, uploads, swarm, http, placement, tasks })
+    const router = withTagMarks(wire({ config, log, backends, store, storeId, stores, queue, pool, uploads, swarm, http, placement, tasks }), marks)
     const onFailure = (error: unknown, event: string): void => { log.warn({ error: messageOf(error) }, event) }
     const server = await listen(router.handle, { port: config.port, bodyBytesMax: BODY_BYTES_MAX, onFailure, tls })
     undos.add('server', async () => { await server.close() })
@@ -116,6 +119,7 @@ interface Parts {
 function wire (parts: Parts): Router {
   const { config, log, backends, store, storeId, stores, queue, pool, uploads, swarm, http, placement, tasks } = parts
   const { peerIp, zone, cluster, pieceLengths, castore, scheduler, durability } = config
+  const beganMs = clock.wall()
   const replica = (address: string): Replica => createOriginClient(address, http)
   const isPinned = (digest: Digest): boolean => queue.pinCount(hexOf(digest)) > 0
   const blobs = new Blobs({ store, pool, unseed: async digest => await swarm.remove(digest), pieceLengths, isPinned, log })
@@ -126,7 +130,9 @@ function wire (parts: Parts): Router {
   const isCopying = (owner: string, digest: Digest): boolean => replication.isCopying(owner, digest)
   const owed = new OwedCopies({ ...copying, queue, isCopying })
   const { copiesMin } = durability
-  const replication: Replication = new Replication({ ...copying, owed, staggerMs, copiesMin, prng: seededPrng(clock.wall()) })
+  const replication: Replication = new Replication({
+    ...copying, isAway: address => http.isGone(address), owed, staggerMs, copiesMin, prng: seededPrng(clock.wall())
+  })
   const backend = backends.isConfigured ? new BlobBackend(backends) : undefined
   const writeBack = new WriteBack({
     queue,
@@ -142,6 +148,7 @@ function wire (parts: Parts): Router {
   const refresh: Refresh = new Refresh({
     ...copying,
     backend,
+    copiesMin,
     backendBytesMax: config.refreshBytesMax === 0 ? undefined : config.refreshBytesMax,
     clock,
     store: async (digest, blob, bytesMax) => { await pushes.store(digest, blob, bytesMax) },
@@ -166,8 +173,9 @@ function wire (parts: Parts): Router {
   tasks.signal.addEventListener('abort', placement.onChange(shareBandwidth), { once: true })
   stores.onLoss(() => { repair.compareAll() })
   tasks.run('clear leftovers', async signal => {
-    const count = await clearLeftovers(castore.cacheDir, clock, signal)
-    if (count > 0) log.warn({ count }, 'entries without data removed')
+    const exclusively = async <T>(digest: Digest, work: () => Promise<T>): Promise<T> => await blobs.lock.run(digest, work)
+    const count = await clearLeftovers({ cacheDir: castore.cacheDir, beganMs, exclusively }, signal)
+    if (count > 0) log.warn({ count }, 'leftovers of a crash removed')
   })
   const peer = { ip: peerIp, port: swarm.port, get id () { return swarm.peerId }, zone, cluster, isOrigin: true }
   const checkReady = async (): Promise<void> => {

@@ -7,7 +7,7 @@ import { type Logger } from '../observe/log.js'
 import { type Replica } from './ports.js'
 
 /** An origin that takes no byte for so long is not waited for any more. */
-const SILENCE_MS = 2_000
+const SILENCE_MS = 1_000
 /** The least rate at which an origin may be expected to write what it got to its disk, in bytes a millisecond. */
 const COMMIT_BYTES_PER_MS = 20_000
 

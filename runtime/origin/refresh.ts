@@ -20,11 +20,15 @@ const LEASE_PAUSE_MIN_MS = 50
 const LEASE_PAUSE_MAX_MS = 1_000
 /** How long the other origins are waited for when they are asked who has a blob. */
 const LOOKUP_MS = 5_000
+/** How long a holder that answered waits for better ones. */
+const BETTER_HOLDER_MS = 100
 
 export interface RefreshOptions {
   readonly placement: Placement
   readonly replica: (address: string) => Replica
   readonly backend: Backend | undefined
+  /** On how many members an acknowledged blob is at least. */
+  readonly copiesMin: number
   /** Puts a blob into the cache while it arrives. @throws AppError DIGEST_MISMATCH if it is another blob */
   readonly store: (digest: Digest, blob: IncomingBlob, bytesMax: number | undefined) => Promise<void>
   /** Larger blobs are not fetched from the backend; undefined if there is no limit of its own. */
@@ -106,19 +110,41 @@ export class Refresh {
 
   /** Who says to have the blob: owners best first, then other members, then the backend. */
   async #sourcesOf (namespace: string, digest: Digest, isLeased: boolean): Promise<Source[]> {
-    const { placement } = this.options
-    const owners = placement.locations(digest)
-    const others = placement.healthy.filter(member => !owners.includes(member))
-    const members = [...owners, ...others].filter(member => member !== placement.self)
-    const signal = AbortSignal.timeout(LOOKUP_MS)
-    const answers = await Promise.allSettled(members.map(async member => await this.options.replica(member).statLocal(namespace, digest, { signal })))
-    const holders = members.filter((_, i) => answers[i]?.status === 'fulfilled' && answers[i].value !== undefined)
+    const { placement, copiesMin } = this.options
+    // Also those that seem to be away: they may be back, and may be the only ones that have it.
+    const members = [...new Set([...placement.locations(digest), ...placement.ranking(digest)])].filter(member => member !== placement.self)
+    const { holders, failedCount } = await this.#holdersAmong(members, namespace, digest)
     const sources = holders.map(member => this.#fromReplica(member, namespace, digest))
     if (sources.length === 0) sources.push(...await this.#backendSources(namespace, digest, isLeased))
-    if (sources.length === 0 && members.length > 0 && answers.every(answer => answer.status === 'rejected')) {
-      throw new AppError('UNAVAILABLE', `${digest} is not here and none of the other origins (${members.join(', ')}) could be asked for it`)
+    // What was acknowledged is on so many members that one of them would have answered.
+    const isAbsent = failedCount < Math.min(copiesMin, members.length)
+    if (sources.length === 0 && members.length > 0 && !isAbsent) {
+      throw new AppError('UNAVAILABLE', `${digest} is not here and ${failedCount} of the other origins (${members.join(', ')}) could not be asked for it`)
     }
     return sources
+  }
+
+  /** Asks all at once, and waits no longer than a moment for the others when one has it. */
+  async #holdersAmong (members: readonly string[], namespace: string, digest: Digest): Promise<{ holders: string[], failedCount: number }> {
+    const { replica, sleep } = this.options
+    const signal = AbortSignal.timeout(LOOKUP_MS)
+    const holding = new Set<string>()
+    let failedCount = 0
+    let found: () => void = () => {}
+    const isFound = new Promise<void>(resolve => { found = resolve })
+    const asking = Promise.all(members.map(async member => {
+      try {
+        if (await replica(member).statLocal(namespace, digest, { signal }) === undefined) return
+        holding.add(member)
+        found()
+      } catch {
+        failedCount++
+      }
+    }))
+    const over = new AbortController()
+    await Promise.race([asking, isFound.then(async () => { await sleep(BETTER_HOLDER_MS, over.signal).catch(() => {}) })])
+    over.abort()
+    return { holders: members.filter(member => holding.has(member)), failedCount }
   }
 
   /** Who may read the backend, in the order in which they do; none if it has no such blob. */

@@ -15,6 +15,8 @@ const STRAGGLER_MS = 1_000
 export interface ReplicationOptions {
   readonly placement: Placement
   readonly replica: (address: string) => Replica
+  /** Whether a member that counts as healthy did not answer a moment ago. */
+  readonly isAway?: (address: string) => boolean
   /** The bytes of a blob that is in our cache. @throws AppError BLOB_UNKNOWN */
   readonly content: (digest: Digest) => Promise<BlobContent>
   /** Distance between the write-backs of two replicas (`duplicate_write_back_stagger`). */
@@ -61,12 +63,12 @@ export class Replication {
   isCopying (owner: string, digest: Digest): boolean { return this.#copies.has(keyOf(owner, digest)) }
 
   async #replicate (namespace: string, digest: Digest): Promise<void> {
-    const { placement, staggerMs, copiesMin, owed, prng, log } = this.options
+    const { placement, isAway, staggerMs, copiesMin, owed, prng, log } = this.options
     const owners = placement.owners(digest)
     const others = owners.filter(owner => owner !== placement.self)
     if (others.length === 0) return
     const content = await this.options.content(digest)
-    const isHealthy = (member: string): boolean => placement.healthy.includes(member)
+    const isHealthy = (member: string): boolean => placement.healthy.includes(member) && isAway?.(member) !== true
     const standIns = placement.ranking(digest).filter(member => member !== placement.self && !owners.includes(member) && isHealthy(member))
     // Health is known with a delay: before a copy is missing, even those are asked who seem to be down.
     const spares = [...standIns, ...others.filter(owner => !isHealthy(owner))]

@@ -8,10 +8,13 @@ import { Uploads } from '../../workers/upload-door.js'
 import { readCertificates } from '../cluster/certificates.js'
 import { UndoList } from '../cluster/undo-list.js'
 import { type ProxyConfig } from '../config/types.js'
+import { systemClock } from '../core/clock.js'
 import { type RunningComponent } from '../core/component.js'
+import { type Digest } from '../core/digest.js'
 import { type Logger } from '../observe/log.js'
 import { createRegistry } from '../registry/server.js'
 import { CasStore } from '../store/cas.js'
+import { clearLeftovers } from '../store/leftovers.js'
 import { Preheater } from './notifications.js'
 import { Prefetcher } from './prefetch.js'
 import { RateLimit } from './rate-limit.js'
@@ -24,6 +27,7 @@ const BODY_BYTES_MAX = 10 * 2 ** 30
 const SERVER_BODY_BYTES_MAX = 8 * 1024 * 1024
 /** For each client address, as with the reference's front (2.1). */
 const LIMIT = { perSecond: 100, burst: 20 }
+const NEVER = new AbortController().signal
 /** How long running requests may go on when the proxy stops. */
 const DRAIN_MS = 5_000
 
@@ -42,6 +46,7 @@ const DRAIN_MS = 5_000
 export async function startProxy (config: ProxyConfig, log: Logger): Promise<RunningComponent> {
   const { castore, memory } = config
   const undo = new UndoList(log)
+  const beganMs = systemClock.wall()
   try {
     const { server: tls, client: clientTls } = readCertificates(config.tls)
     const staged = new CasStore({ cacheDir: castore.cacheDir, log })
@@ -65,6 +70,9 @@ export async function startProxy (config: ProxyConfig, log: Logger): Promise<Run
 
     const transfer = new ProxyTransfer({ origins, tags, staging, staged, log })
     await transfer.clearStaged()
+    // Nobody else is here yet.
+    const exclusively = async <T>(_digest: Digest, work: () => Promise<T>): Promise<T> => await work()
+    await clearLeftovers({ cacheDir: castore.cacheDir, beganMs, exclusively }, NEVER)
     const preheater = new Preheater({ origins, log, sleep: systemSleep })
     undo.add('preheater', async () => await preheater.close())
     const prefetcher = new Prefetcher({ origins, tags, sizes: config.prefetch, log })

@@ -13,6 +13,7 @@ import { AppError } from '../core/errors.js'
 
 const DATA_NAME = 'data'
 /** Names of this shape were entries once and wait to be deleted. No digest, upload or tag has it. */
+const UNFINISHED_PREFIX = '.unfinished-'
 const DOOMED_PREFIX = '.doomed-'
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 /** What the usual file systems take as one name. */
@@ -54,7 +55,8 @@ export function dataIn (dir: string): string { return join(dir, DATA_NAME) }
 export function sidecarIn (dir: string, name: SidecarName): string { return join(dir, name) }
 
 /** A name beside `path` for content that is not complete yet; `unique` keeps writers apart. */
-export function unfinishedBeside (dir: string, unique: string): string { return join(dir, `.unfinished-${unique}`) }
+export function unfinishedBeside (dir: string, unique: string): string { return join(dir, UNFINISHED_PREFIX + unique) }
+export function isUnfinished (name: string): boolean { return name.startsWith(UNFINISHED_PREFIX) }
 
 /** What an entry's directory is renamed to before it is deleted. */
 export function doomedBeside (dir: string, unique: string): string { return join(dir, '..', DOOMED_PREFIX + unique) }

@@ -7,7 +7,7 @@ import { type Logger, noLog } from '../observe/log.js'
 import { AccessTimes } from './access-times.js'
 import { isAbsent, makeDir, makeDirDurably, readIfPresent, replaceFile, statIfPresent, storageError, syncDir } from './files.js'
 import { KeyedLock } from './keyed-lock.js'
-import { dataIn, flatDir, SIDECARS, sidecarIn } from './paths.js'
+import { dataIn, flatDir, isUnfinished, SIDECARS, sidecarIn } from './paths.js'
 import { decodePersist, encodePersist, readSidecar, writeSidecar } from './sidecars.js'
 import { compareVersions, formatVersion, parseVersion, stampAfter, type TagVersion } from './tag-version.js'
 
@@ -33,10 +33,12 @@ export class SimpleStore {
   readonly #accessTimes: AccessTimes
   readonly #lock = new KeyedLock<string>()
   readonly #clock: Clock
+  readonly #beganMs: number
 
   constructor ({ cacheDir, clock = systemClock, log = noLog }: SimpleStoreOptions) {
     this.#cacheDir = cacheDir
     this.#clock = clock
+    this.#beganMs = clock.wall()
     this.#log = log
     this.#accessTimes = new AccessTimes(clock)
   }
@@ -60,9 +62,20 @@ export class SimpleStore {
   /** What the tag points at and since when. No access. @throws as `get` */
   async find (name: string): Promise<TagVersion | undefined> {
     const dir = flatDir(this.#cacheDir, name)
+    const bytes = await readIfPresent(dataIn(dir), TAG_BYTES_MAX)
+    // Written last and deleted first: without it there is no tag.
+    if (bytes === undefined) return undefined
+    const noted = await this.#notedVersion(dir)
+    if (noted !== undefined && digestIn(bytes) === noted.digest) return noted
+    // Either somebody else wrote one of the two files, or we do right now: that is told apart when nobody writes.
+    return await this.#lock.run(name, async () => await this.#find(name))
+  }
+
+  /** The same for whoever holds the lock of the name. */
+  async #find (name: string): Promise<TagVersion | undefined> {
+    const dir = flatDir(this.#cacheDir, name)
     const path = dataIn(dir)
     const bytes = await readIfPresent(path, TAG_BYTES_MAX)
-    // Written last and deleted first: without it there is no tag.
     if (bytes === undefined) return undefined
     const noted = await this.#notedVersion(dir)
     const digest = digestIn(bytes)
@@ -78,7 +91,7 @@ export class SimpleStore {
   /** Points the tag at `digest` from now on, whatever stamp it has. @throws AppError STORAGE, STORAGE_FULL */
   async set (name: string, digest: Digest): Promise<void> {
     await this.#lock.run(name, async () => {
-      const found = await this.find(name).catch(() => undefined)
+      const found = await this.#find(name).catch(() => undefined)
       await this.#write(name, { digest, stamp: stampAfter(this.#clock.wall(), [found?.stamp]) })
     })
   }
@@ -89,7 +102,7 @@ export class SimpleStore {
    */
   async advance (name: string, version: TagVersion): Promise<TagVersion> {
     return await this.#lock.run(name, async () => {
-      const found = await this.find(name).catch((error: unknown) => {
+      const found = await this.#find(name).catch((error: unknown) => {
         if (isAppError(error, 'CORRUPT')) return undefined
         throw error
       })
@@ -165,6 +178,12 @@ export class SimpleStore {
     })
   }
 
+  /** Removes what was to replace a file when an earlier process died. */
+  async #sweep (path: string): Promise<void> {
+    const found = await statIfPresent(path)
+    if (found !== undefined && found.mtimeMs < this.#beganMs) await rm(path, { force: true })
+  }
+
   async #walk (dir: string, names: string[]): Promise<void> {
     let entries
     try {
@@ -176,6 +195,7 @@ export class SimpleStore {
     for (const entry of entries) {
       const path = join(dir, entry.name)
       if (entry.isDirectory()) await this.#walk(path, names)
+      else if (isUnfinished(entry.name)) await this.#sweep(path)
       else if (path === dataIn(dir) && dir !== this.#cacheDir) names.push(relative(this.#cacheDir, dir))
     }
   }

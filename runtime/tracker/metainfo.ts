@@ -1,4 +1,5 @@
 import { type MetaInfoAnswer } from '../../net/client/clients.js'
+import { hedged } from '../../net/client/hedge.js'
 import { type Sleep } from '../../net/client/upstream.js'
 import { type Millis } from '../core/clock.js'
 import { type Digest } from '../core/digest.js'
@@ -54,20 +55,26 @@ export class MetaInfoSource {
     return flight
   }
 
-  /** Asks the owners in order until one has it, or is about to. */
+  /** Asks the owners in order until one has it, or is about to; the next one also beside one that says nothing. */
   async #ask (namespace: string, digest: Digest): Promise<MetaInfoAnswer> {
-    let last: () => MetaInfoAnswer = () => { throw new AppError('UNAVAILABLE', `no origin owns ${digest}`) }
-    for (const address of await this.options.locations(digest, this.#stop.signal)) {
-      try {
-        const answer = await this.options.metaInfoAt(address, namespace, digest, this.#stop.signal)
-        if (answer.status === 'found') this.#cache.set(this.options.now(), digest, { metaInfo: answer.metaInfo, blob: answer.blob })
-        if (answer.status !== 'unknown') return answer
-        last = () => answer
-      } catch (error) {
-        last = () => { throw error }
-      }
+    const { locations, metaInfoAt, sleep } = this.options
+    const { signal } = this.#stop
+    const asked = await hedged(await locations(digest, signal), {
+      ask: async address => await metaInfoAt(address, namespace, digest, signal),
+      isGood: ({ status }) => status !== 'unknown',
+      isFinal: () => signal.aborted,
+      sleep
+    })
+    if (asked.isGood) {
+      const { answer } = asked
+      if (answer.status === 'found') this.#cache.set(this.options.now(), digest, { metaInfo: answer.metaInfo, blob: answer.blob })
+      return answer
     }
-    return last()
+    // One that did not answer may have it.
+    if (asked.failures.length > 0) throw asked.failures.at(-1)
+    const [unknown] = asked.answers
+    if (unknown !== undefined) return unknown
+    throw new AppError('UNAVAILABLE', `no origin owns ${digest}`)
   }
 
   async #patiently (flight: Promise<MetaInfoAnswer>): Promise<MetaInfoAnswer> {

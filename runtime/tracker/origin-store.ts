@@ -1,3 +1,4 @@
+import { type Sleep, systemSleep } from '../../net/client/upstream.js'
 import { type TrackerConfig } from '../config/types.js'
 import { type Millis } from '../core/clock.js'
 import { type Digest } from '../core/digest.js'
@@ -9,6 +10,8 @@ import { type Outcome, TtlCache } from './ttl-cache.js'
 /** Digests whose owners are remembered, about 0.3 KB each. */
 const LOCATIONS_MAX = 100_000
 const CONTEXTS_MAX = 10_000
+/** How long owners are waited for that answer later than the first. */
+const PATIENCE_MS = 300
 
 /** What is asked of the origins. */
 export interface OriginLookups {
@@ -23,7 +26,7 @@ export class OriginStore {
   readonly #locations: TtlCache<Digest, readonly string[]>
   readonly #contexts: TtlCache<string, WrittenPeer>
 
-  constructor (lookups: OriginLookups, ttl: TrackerConfig['originStore'], now: () => Millis) {
+  constructor (lookups: OriginLookups, ttl: TrackerConfig['originStore'], now: () => Millis, readonly sleep: Sleep = systemSleep) {
     this.#locations = new TtlCache(digest => lookups.locations(digest), {
       ttlMs: ttl.locationsTtlMs, errorTtlMs: ttl.locationsErrorTtlMs, entriesMax: LOCATIONS_MAX, now
     })
@@ -51,7 +54,24 @@ export class OriginStore {
 
   async #lookUp (digest: Digest): Promise<WrittenPeer[]> {
     const addresses = valueOf(await this.#locations.get(digest))
-    return reachable(await Promise.all(addresses.map(address => this.#contexts.get(address))), digest)
+    const contexts: Array<Outcome<WrittenPeer>> = []
+    const looking = addresses.map(async (address, i) => { contexts[i] = await this.#contexts.get(address) })
+    await this.#patiently(looking, () => contexts.some(({ ok }) => ok))
+    return reachable(contexts.filter(context => context !== undefined), digest)
+  }
+
+  /** Waits for all, but no longer than a moment once there is enough: an origin that is away must not hold up an announce. */
+  async #patiently (looking: ReadonlyArray<Promise<void>>, isEnough: () => boolean): Promise<void> {
+    const all = Promise.all(looking)
+    const over = new AbortController()
+    const late = Promise.race(looking).then(async () => {
+      while (!over.signal.aborted) {
+        await this.sleep(PATIENCE_MS, over.signal).catch(() => {})
+        if (isEnough()) return
+      }
+    })
+    await Promise.race([all, late])
+    over.abort()
   }
 }
 

@@ -6,38 +6,62 @@ import { type Ledger } from './ledger.js'
 import { type MemberProcess } from './member-process.js'
 
 const HEAL_LIMIT_MS = 180_000
+/** Members that are disturbed at the same time, at most. */
+const AT_ONCE_MAX = 2
 
 /** One thing that was done to the cluster, for the report. */
-export interface Fault { readonly what: string, readonly role: string, readonly startedAt: number, endedAt: number }
+export interface Fault { readonly what: string, readonly member: string, readonly role: string, readonly startedAt: number, endedAt: number }
 
 /**
- * Does bad things to one process after the other. A disk is taken away only while every acknowledged blob is on another
- * one, since no cluster that keeps two copies survives more.
+ * Does bad things to the processes of a cluster, one after the other and two at a time, whether what the last one caused is
+ * made good or not. A disk is taken away only while everything acknowledged is on another one, since no cluster that keeps
+ * two copies survives more; the next fault may come before the loss is made good.
  */
 export class Faults {
   readonly done: Fault[] = []
+  readonly #running = new Map<string, Promise<void>>()
 
-  constructor (readonly members: readonly MemberProcess[], readonly prng: Prng, readonly ledger: Ledger, readonly say: (line: string) => void) {}
+  /** @param canCutOff - whether members may be cut off from all others, which takes root and iptables */
+  constructor (
+    readonly members: readonly MemberProcess[], readonly prng: Prng, readonly ledger: Ledger,
+    readonly say: (line: string) => void, readonly canCutOff: boolean
+  ) {}
 
-  /** The next fault, from beginning to end. @throws Error if a member does not come back, or the cluster does not heal */
+  /**
+   * Begins the next fault and resolves when it is time for another one.
+   * @throws Error if a member does not come back, or the cluster does not heal
+   */
   async next (): Promise<void> {
     const { prng, members } = this
     const victim = members[prng.below(members.length)]
+    const [kind, pauseMs, isAlone, gapMs] = [prng.below(12), 100 + prng.below(2_000), prng.below(3) > 0, prng.below(1_500)]
     if (victim === undefined) return
-    const kind = prng.below(10)
-    const pauseMs = 100 + prng.below(2_000)
-    if (kind < 4) await this.#during(`kill -9 of ${victim.name}`, victim, async () => { await this.#restart(victim, 'SIGKILL', pauseMs) })
-    else if (kind < 6) await this.#during(`SIGTERM to ${victim.name}`, victim, async () => { await this.#restart(victim, 'SIGTERM', pauseMs) })
-    else if (kind < 9) await this.#during(`SIGSTOP of ${victim.name} for ${pauseMs + 500} ms`, victim, async () => { await this.#freeze(victim, pauseMs + 500) })
-    else await this.#wipeOrigin(pauseMs)
-    await this.settled()
-    await sleep(prng.below(1_500))
+    if (kind === 11) {
+      await this.over()
+      await this.#wipe(pauseMs)
+    } else {
+      await this.#running.get(victim.name)
+      while (this.#running.size >= AT_ONCE_MAX) await Promise.race(this.#running.values())
+      const fault = this.#strike(victim, kind, pauseMs)
+      this.#running.set(victim.name, fault)
+      // Whoever waits for it learns of a failure.
+      fault.then(() => { this.#running.delete(victim.name) }, () => {})
+      if (isAlone) await this.over()
+    }
+    await sleep(gapMs)
   }
 
-  /**
-   * Resolves when nothing is owed to anybody: what was acknowledged while one was away may until then be on one disk only, and
-   * a second fault is one too many. @throws Error if that takes more than three minutes
-   */
+  /** Resolves when nobody is disturbed any more. */
+  async over (): Promise<void> { await Promise.all(this.#running.values()) }
+
+  async #strike (victim: MemberProcess, kind: number, pauseMs: number): Promise<void> {
+    if (kind < 4) await this.#during(`kill -9 of ${victim.name}`, victim, async () => { await this.#restart(victim, 'SIGKILL', pauseMs) })
+    else if (kind < 6) await this.#during(`SIGTERM to ${victim.name}`, victim, async () => { await this.#restart(victim, 'SIGTERM', pauseMs) })
+    else if (kind < 9 || !this.canCutOff) await this.#during(`SIGSTOP of ${victim.name} for ${pauseMs + 500} ms`, victim, async () => { await this.#freeze(victim, pauseMs + 500) })
+    else await this.#during(`${victim.name} cut off for ${pauseMs + 500} ms`, victim, async () => { await this.#cutOff(victim, pauseMs + 500) })
+  }
+
+  /** Resolves when nothing is owed to anybody. @throws Error if that takes more than three minutes */
   async settled (): Promise<void> {
     const limit = performance.now() + HEAL_LIMIT_MS
     for (let owed = await this.#owed(); owed > 0; owed = await this.#owed()) {
@@ -72,10 +96,22 @@ export class Faults {
     await victim.healthy()
   }
 
-  async #wipeOrigin (pauseMs: number): Promise<void> {
-    const origins = this.members.filter(({ role }) => role === 'origin')
-    const victim = origins[this.prng.below(origins.length)]
+  async #cutOff (victim: MemberProcess, ms: number): Promise<void> {
+    await victim.cutOff()
+    try {
+      await sleep(ms)
+    } finally {
+      await victim.reconnect()
+    }
+    await victim.healthy()
+  }
+
+  /** An origin or a build-index loses its disk. */
+  async #wipe (pauseMs: number): Promise<void> {
+    const keepers = this.members.filter(({ role }) => role === 'origin' || role === 'build-index')
+    const victim = keepers[this.prng.below(keepers.length)]
     if (victim === undefined) return
+    await this.settled()
     await this.healed()
     await this.#during(`disk of ${victim.name} lost`, victim, async () => {
       await victim.end('SIGKILL')
@@ -84,12 +120,11 @@ export class Faults {
       victim.start()
       await victim.healthy()
     })
-    await this.healed()
   }
 
-  async #during (what: string, { role }: MemberProcess, work: () => Promise<void>): Promise<void> {
+  async #during (what: string, { name, role }: MemberProcess, work: () => Promise<void>): Promise<void> {
     this.say(what)
-    const fault: Fault = { what, role, startedAt: performance.now(), endedAt: Infinity }
+    const fault: Fault = { what, member: name, role, startedAt: performance.now(), endedAt: Infinity }
     this.done.push(fault)
     await work()
     fault.endedAt = performance.now()

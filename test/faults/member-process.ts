@@ -1,10 +1,12 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { closeSync, openSync, rmSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { call } from '../support/http-call.js'
 import { type Member } from './plan.js'
 
+const run = promisify(execFile)
 const MAIN = fileURLToPath(new URL('../../runtime/main.js', import.meta.url))
 const HEALTHY_LIMIT_MS = 180_000
 const POLL_MS = 50
@@ -49,6 +51,15 @@ export class MemberProcess {
   freeze (): void { this.#child?.kill('SIGSTOP') }
   thaw (): void { this.#child?.kill('SIGCONT') }
 
+  /** Nothing reaches it any more, over old connections or new ones, and nobody is told. What it sends itself goes out. */
+  async cutOff (): Promise<void> { await this.#filter('-I') }
+
+  async reconnect (): Promise<void> { await this.#filter('-D') }
+
   /** Takes everything away that it keeps; only while it does not run. */
   wipe (): void { rmSync(this.member.dataDir, { recursive: true, force: true }) }
+
+  async #filter (change: '-I' | '-D'): Promise<void> {
+    await run('iptables', ['-w', change, 'INPUT', '-i', 'lo', '-p', 'tcp', '--dport', String(this.member.port), '-j', 'DROP'])
+  }
 }

@@ -3,6 +3,13 @@ import { type Clock, type Millis } from '../../runtime/core/clock.js'
 
 interface Sleeper { readonly at: number, readonly wake: () => void }
 
+/** Waits until somebody has had enough. */
+export const neverSleep = async (_ms: number, signal: AbortSignal): Promise<void> => {
+  await new Promise<void>((_resolve, reject) => {
+    signal.addEventListener('abort', () => { reject(new Error('the wait was aborted')) }, { once: true })
+  })
+}
+
 /** Time that stands still until a test moves it on. */
 export class ManualTime {
   #now = 0

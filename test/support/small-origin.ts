@@ -18,6 +18,8 @@ export class SmallOrigin {
   readonly fetching = new Set<Digest>()
   /** Requests as `METHOD path`, undecoded. */
   readonly requests: string[] = []
+  /** The marks of tags that it keeps; undefined if it is one of Kraken's, which keep none. */
+  marks: Map<string, string> | undefined
   /** Answers `status` to everything, if set. */
   failing: number | undefined
 
@@ -70,14 +72,25 @@ export class SmallOrigin {
   #serve (request: IncomingMessage, response: ServerResponse): void {
     const path = request.url ?? ''
     this.requests.push(`${request.method} ${path}`)
-    request.resume()
+    if (!path.startsWith('/internal/tag-marks/')) request.resume()
     const digest = decodeURIComponent(/\/blobs\/([^/?]+)/.exec(path)?.[1] ?? '')
     if (this.failing !== undefined) response.writeHead(this.failing).end()
     else if (path === '/health' || path === '/readiness') response.end('OK\n')
+    else if (path.startsWith('/internal/tag-marks/') && this.marks !== undefined) void this.#mark(this.marks, path, request, response)
     else if (path === '/internal/peercontext') response.end(`${JSON.stringify(peerContextToJson(this.context))}\n`)
     else if (path.endsWith('/locations')) response.setHeader('Origin-Locations', this.address).end()
     else if (path.endsWith('/metainfo')) this.#metaInfo(digest, request, response)
     else this.#blob(digest, request, response)
+  }
+
+  async #mark (marks: Map<string, string>, path: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const tag = decodeURIComponent(path.split('/')[3] ?? '')
+    const body = Buffer.concat(await request.toArray()).toString()
+    if (request.method === 'PUT') marks.set(tag, body)
+    if (request.method === 'DELETE') marks.delete(tag)
+    const found = marks.get(tag)
+    if (request.method === 'GET' && found === undefined) response.writeHead(204).end()
+    else response.end(request.method === 'GET' ? found : undefined)
   }
 
   #metaInfo (digest: string, request: IncomingMessage, response: ServerResponse): void {

@@ -18,6 +18,7 @@ import { until } from './manual-time.js'
 import { randomBlob } from './random-blob.js'
 import { schedulerConfig } from './scheduler-config.js'
 import { SmallTracker } from './small-tracker.js'
+import { temporaryFolder } from './system.js'
 
 export interface LabBlob extends SharedBlob { readonly digest: MetaInfo['digest'] }
 
@@ -38,9 +39,11 @@ export class SwarmLab {
   private constructor (readonly t: Test, readonly root: string, readonly tracker: SmallTracker) {}
 
   static async start (t: Test): Promise<SwarmLab> {
+    // First, so that it is removed when all else has ended.
+    const root = temporaryFolder(t)
     const tracker = await SmallTracker.start()
     t.teardown(async () => { await tracker.close() })
-    return new SwarmLab(t, t.testdir({}), tracker)
+    return new SwarmLab(t, root, tracker)
   }
 
   /** A directory of its own for a node's files. */

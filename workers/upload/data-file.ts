@@ -4,7 +4,7 @@ import { writeFully } from '../../runtime/store/files.js'
 /** What one writev takes at most; the system's own limit is 1024. */
 const VIEWS_MAX = 64
 /** With a background sync each time this much was written, the sync of the commit has little left to wait for. */
-const SYNC_EACH_BYTES = 64 << 20
+const SYNC_EACH_BYTES = 2 << 20
 
 interface Write { readonly bytes: Uint8Array, readonly offset: number, readonly resolve: () => void, readonly reject: (error: unknown) => void }
 

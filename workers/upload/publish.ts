@@ -2,7 +2,7 @@ import { rename } from 'node:fs/promises'
 import { type Digest, hexOf } from '../../runtime/core/digest.js'
 import { AppError } from '../../runtime/core/errors.js'
 import { MetaInfo } from '../../runtime/core/metainfo.js'
-import { isAbsent, makeDir, makeDirDurably, statIfPresent, storageError, syncDir } from '../../runtime/store/files.js'
+import { isAbsent, makeDir, makeDirDurably, removeEntry, statIfPresent, storageError, syncDir } from '../../runtime/store/files.js'
 import { blobDir, dataIn, SIDECARS } from '../../runtime/store/paths.js'
 import { encodeAccessTime, writeMetaInfo, writeSidecar } from '../../runtime/store/sidecars.js'
 import { type Sums } from '../sums.js'
@@ -19,6 +19,8 @@ export interface Publication {
   readonly pieceBytes: number | undefined
   readonly nowMs: number
   readonly isDurable: boolean
+  /** Resolves when the file is on the disk; called if it has to be, while all that belongs to it is written. */
+  readonly sync: () => Promise<void>
 }
 
 /**
@@ -33,19 +35,32 @@ export async function publish (publication: Publication): Promise<void> {
     try {
       return await fill(dir, publication)
     } catch (error) {
+      // What was put there belongs to nothing now.
+      await removeEntry(dir).catch(() => {})
       const cause = error instanceof AppError ? error.cause : error
       if (!isAbsent(cause) || attempt === ATTEMPTS_MAX) throw storageError(error, 'move an upload into', dir)
     }
   }
 }
 
-async function fill (dir: string, { digest, path, sums, pieceBytes, nowMs, isDurable }: Publication): Promise<void> {
-  if (isDurable) await makeDirDurably(dir)
-  else await makeDir(dir)
-  if (pieceBytes !== undefined) {
-    await writeMetaInfo(dir, new MetaInfo(hexOf(digest), sums.sizeBytes, pieceBytes, sums.crcs, sums.sha256s), isDurable)
-  }
-  await writeSidecar(dir, SIDECARS.lastAccess, encodeAccessTime(Math.floor(nowMs / 1000)))
+async function fill (dir: string, publication: Publication): Promise<void> {
+  const { path, isDurable } = publication
+  if (isDurable) await allDone([publication.sync(), writeSidecars(dir, publication)])
+  else await writeSidecars(dir, publication)
   await rename(path, dataIn(dir))
   if (isDurable) await syncDir(dir)
+}
+
+async function writeSidecars (dir: string, { digest, sums, pieceBytes, nowMs, isDurable }: Publication): Promise<void> {
+  if (isDurable) await makeDirDurably(dir)
+  else await makeDir(dir)
+  const metaInfo = pieceBytes === undefined ? undefined : new MetaInfo(hexOf(digest), sums.sizeBytes, pieceBytes, sums.crcs, sums.sha256s)
+  const accessTime = encodeAccessTime(Math.floor(nowMs / 1000))
+  await allDone([metaInfo === undefined ? undefined : writeMetaInfo(dir, metaInfo, isDurable), writeSidecar(dir, SIDECARS.lastAccess, accessTime)])
+}
+
+/** Resolves when all of it is over. @throws the first failure, when nothing goes on any more */
+async function allDone (work: ReadonlyArray<Promise<void> | undefined>): Promise<void> {
+  const failed = (await Promise.allSettled(work)).find(part => part.status === 'rejected')
+  if (failed !== undefined) throw failed.reason
 }

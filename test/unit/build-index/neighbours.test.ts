@@ -15,8 +15,9 @@ import { loneIndexConfig } from '../../support/task-config.js'
 const HEALTH = { failsMax: 3, passesMin: 2, timeoutMs: 3000, intervalMs: 10_000 }
 
 /** Two build-indexes of one cluster, each of which can be stopped, started and robbed of its disk. */
-async function pair (t: Test) {
+async function pair (t: Test, { keepsMarks = false } = {}) {
   const origin = await SmallOrigin.start()
+  if (keepsMarks) origin.marks = new Map()
   const ports = await freePorts(2)
   const root = await mkdtemp(join(tmpdir(), 'shoal-index-'))
   const running: Array<RunningComponent | undefined> = []
@@ -45,7 +46,7 @@ async function pair (t: Test) {
     await rm(root, { recursive: true, force: true })
   })
   const blobs = ['one', 'two', 'three'].map(text => origin.put(text))
-  return { start, stop, ask, blobs, wipe: async (i: number) => { await rm(dirOf(i), { recursive: true, force: true }) } }
+  return { start, stop, ask, blobs, origin, wipe: async (i: number) => { await rm(dirOf(i), { recursive: true, force: true }) } }
 }
 
 t.test('what one deleted is gone from both, also if the other one was away', async t => {
@@ -98,7 +99,7 @@ t.test('what one acknowledged the other one knows', async t => {
   t.equal(await ask(1, 'PUT', `/tags/a:1/digest/${two}`), '200 ')
   t.equal(await ask(0, 'GET', '/tags/a:1'), `200 ${two}`)
   t.match(await ask(0, 'GET', '/internal/tags/a:1/version'), new RegExp(`^200 \\d+\\.\\d+ ${two}$`))
-  t.equal(await ask(0, 'GET', '/internal/tags/b:1/version'), '404 ')
+  await until(async () => await ask(0, 'GET', '/internal/tags/b:1/version') === '404 ')
 })
 
 t.test('one that was away when a tag moved does not give the old value, and is told', async t => {
@@ -154,4 +155,42 @@ t.test('one that lost its disk learns its tags again', async t => {
   await start(1)
   await until(async () => (await ask(1, 'GET', '/list/')).includes('team/a:1'))
   t.equal(digestOf('one'), one)
+})
+
+t.test('what one acknowledged while the other was away is known although it went away itself', async t => {
+  const { ask, start, stop, origin, blobs: [one, two] } = await pair(t, { keepsMarks: true })
+  await until(async () => await ask(0, 'GET', '/internal/tags/b:1/version') === '404 ' && await ask(1, 'GET', '/internal/tags/b:1/version') === '404 ')
+  t.equal(await ask(0, 'PUT', `/tags/a:1/digest/${one}`), '200 ')
+  t.equal(origin.marks?.size, 0, 'nothing is left to witnesses while all are there')
+  await stop(1)
+  t.equal(await ask(0, 'PUT', `/tags/a:1/digest/${two}`), '200 ')
+  t.equal(await ask(0, 'DELETE', '/tags/b:1'), '404 ')
+  t.match(origin.marks?.get('a:1'), new RegExp(`${two}$`))
+  await stop(0)
+  await start(1)
+  t.equal(await ask(1, 'GET', '/tags/a:1'), `200 ${two}`, 'the origin has seen it')
+  t.equal(await ask(1, 'PUT', `/tags/a:1/digest/${one}`), '200 ', 'it moves on')
+  t.equal(await ask(1, 'GET', '/tags/a:1'), `200 ${one}`)
+  await start(0)
+  t.equal(await ask(0, 'GET', '/tags/a:1'), `200 ${one}`)
+  await until(() => origin.marks?.size === 0)
+})
+
+t.test('with too few to be sure nothing old is given', async t => {
+  const { ask, stop, start, origin, wipe, blobs: [one] } = await pair(t, { keepsMarks: true })
+  t.equal(await ask(0, 'PUT', `/tags/a:1/digest/${one}`), '200 ')
+  await stop(0)
+  t.equal(await ask(1, 'GET', '/tags/a:1'), `200 ${one}`)
+  t.equal(await ask(1, 'GET', '/tags/none:1'), '404 ')
+  origin.failing = 500
+  t.match(await ask(1, 'GET', '/tags/a:1'), /^503 too few build-indexes and origins answer/)
+  t.match(await ask(1, 'DELETE', '/tags/a:1'), /^500 .*too few/)
+  origin.failing = undefined
+  await stop(1)
+  await wipe(1)
+  await start(1)
+  t.match(await ask(1, 'GET', '/tags/a:1'), /^503 too few/, 'one with an empty disk does not say that there is no such tag')
+  t.match(await ask(1, 'GET', '/internal/tags/a:1/version'), /^503 /)
+  await start(0)
+  t.equal(await ask(1, 'GET', '/tags/a:1'), `200 ${one}`)
 })

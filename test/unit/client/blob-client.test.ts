@@ -11,7 +11,7 @@ import { isAppError } from '../../../runtime/core/errors.js'
 import { MetaInfo } from '../../../runtime/core/metainfo.js'
 import { seededPrng } from '../../../runtime/core/prng.js'
 import { noLog } from '../../../runtime/observe/log.js'
-import { ManualTime } from '../../support/manual-time.js'
+import { ManualTime, neverSleep } from '../../support/manual-time.js'
 import { pattern } from '../../support/pattern.js'
 import { type Asked, deadAddress, smallServer, type SmallServer } from '../../support/small-server.js'
 
@@ -50,7 +50,8 @@ async function cluster (t: Test, ...answers: Array<((asked: Asked) => Reply) | '
       if (ms === NEVER_MS) return await time.sleep(ms, signal)
       sleeps.push(ms)
       await time.advance(ms)
-    }
+    },
+    patience: neverSleep
   })
   t.teardown(() => client.close())
   const asked = (i: number): string[] => servers[i]?.journal.filter(line => !line.endsWith('/locations')) ?? []

@@ -20,20 +20,25 @@ const KEY = 'member:team/app@sha256:00'
 interface Node {
   readonly records: RecordStore
   readonly address: string
+  /** Whom it is to tell of which records. */
+  readonly owed: string[]
   /** It does not answer any more. */
   stop (): Promise<void>
 }
 
 async function startNode (t: Test): Promise<Node> {
   const records = await RecordStore.open(join(temporaryFolder(t), 'records'), () => 1)
-  const server = await listen(addRecordRoutes(createRouter({ component: 'test', misses: 'method-not-allowed', log: noLog }), records).handle, {
+  const owed: string[] = []
+  const copies = { owe: async (address: string, key: string) => { owed.push(`${address} ${key}`) } }
+  const router = addRecordRoutes(createRouter({ component: 'test', misses: 'method-not-allowed', log: noLog }), records, copies)
+  const server = await listen(router.handle, {
     host: '127.0.0.1', port: 0, bodyBytesMax: 65536
   })
   t.teardown(async () => {
     await server.close(0)
     await records.close()
   })
-  return { records, address: `127.0.0.1:${server.port}`, stop: async () => { await server.close(0) } }
+  return { records, owed, address: `127.0.0.1:${server.port}`, stop: async () => { await server.close(0) } }
 }
 
 function clientOf (t: Test, addresses: string[], seed = 1): RecordClient {
@@ -74,13 +79,14 @@ t.test('one that missed a write is outvoted, and set right', async t => {
   t.same(behind.records.get(KEY), ahead.records.get(KEY))
 })
 
-t.test('one that does not answer is no obstacle to reading, and one to writing', async t => {
+t.test('one that does not answer is no obstacle; that it lacks a record is told to one that has it', async t => {
   const nodes = [await startNode(t), await startNode(t)]
   const client = clientOf(t, nodes.map(({ address }) => address))
   await client.putRecord(KEY, 'present')
   await must(nodes[0]).stop()
   t.equal(await client.record(KEY), 'present')
-  t.equal(await codeOf(client.putRecord(KEY, 'deleted')), 'NETWORK')
+  await client.putRecord(KEY, 'deleted')
+  t.same(must(nodes[1]).owed, [`${must(nodes[0]).address} ${KEY}`])
   await must(nodes[1]).stop()
   t.equal(await codeOf(client.record(KEY)), 'NETWORK')
 })

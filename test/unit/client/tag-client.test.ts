@@ -8,6 +8,7 @@ import { digestOf } from '../../../runtime/core/digest.js'
 import { isAppError } from '../../../runtime/core/errors.js'
 import { seededPrng } from '../../../runtime/core/prng.js'
 import { noLog } from '../../../runtime/observe/log.js'
+import { neverSleep } from '../../support/manual-time.js'
 import { type Asked, deadAddress, smallServer, type SmallServer } from '../../support/small-server.js'
 
 const DIGEST = digestOf('manifest')
@@ -22,7 +23,8 @@ function clientOf (t: Test, addresses: string[], seed = 1): TagClient {
     http,
     log: noLog,
     health: 'passive',
-    prng: seededPrng(seed)
+    prng: seededPrng(seed),
+    patience: neverSleep
   })
   t.teardown(async () => {
     await client.close()
@@ -90,14 +92,17 @@ t.test('a list that leads in a circle ends', async t => {
   t.same(await client.list(''), ['a', 'a'])
 })
 
-t.test('another host is asked only if there is no HTTP answer', async t => {
+t.test('another host is asked only if there is no HTTP answer, or if it cannot tell', async t => {
   const dead = await deadAddress(t)
-  const alive = await smallServer(t, asked => asked.target === '/origin' ? text('origin:80') : text('storage: down', 503))
+  const alive = await smallServer(t, asked => asked.target === '/origin' ? text('origin:80') : text('storage: down', 500))
   for (const seed of [1, 2, 3, 4]) t.equal(await clientOf(t, [dead, alive.address], seed).origin(), 'origin:80')
-  const other = await smallServer(t, () => text('storage: down', 503))
+  const other = await smallServer(t, () => text('storage: down', 500))
   const asked = alive.journal.length
-  t.match(await failureOf(clientOf(t, [alive.address, other.address]).get('a:1')), { code: 'UNAVAILABLE', detail: { status: 503 } })
+  t.match(await failureOf(clientOf(t, [alive.address, other.address]).get('a:1')), { code: 'UNAVAILABLE', detail: { status: 500 } })
   t.equal(alive.journal.length + other.journal.length, asked + 1)
+  const unsure = await smallServer(t, () => text('ask again in a moment', 503))
+  for (const seed of [1, 2, 3, 4]) t.equal(await clientOf(t, [unsure.address, alive.address], seed).origin(), 'origin:80')
+  t.match(await failureOf(clientOf(t, [unsure.address]).get('a:1')), { code: 'UNAVAILABLE', detail: { status: 503 } })
   t.ok(isAppError(await failureOf(clientOf(t, [dead]).get('a:1')), 'NETWORK'))
   t.ok(isAppError(await failureOf(clientOf(t, [dead, await deadAddress(t)]).get('a:1')), 'UNAVAILABLE'))
   t.ok(isAppError(await failureOf(clientOf(t, []).get('a:1')), 'UNAVAILABLE'))

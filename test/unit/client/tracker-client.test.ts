@@ -10,6 +10,7 @@ import { makePeerId } from '../../../runtime/core/peer-id.js'
 import { type PeerInfo, peerInfoToJson } from '../../../runtime/core/peer.js'
 import { Ring } from '../../../runtime/ring/ring.js'
 import { must } from '../../support/must.js'
+import { neverSleep } from '../../support/manual-time.js'
 import { type Asked, deadAddress, smallServer } from '../../support/small-server.js'
 
 const DIGEST = parseDigest('sha256:289314c356bc2a19802c3e31505506db30ea81a0bcaea4ec3e079524c8ac3cf5')
@@ -21,7 +22,7 @@ function clientOf (t: Test, addresses: readonly string[]): TrackerClient {
     hosts: { static: addresses, dns: undefined, ttlMs: 5000 },
     health: { failsMax: 3, passesMin: 1, timeoutMs: 300_000, intervalMs: 300_000 },
     ring: { replicasMax: 3, refreshIntervalMs: 10_000 }
-  })
+  }, { patience: neverSleep })
   t.teardown(() => client.close())
   return client
 }

@@ -24,6 +24,7 @@ function setUp (t: Test, options: SetUp = {}) {
     placement: origins,
     replica: origins.replica,
     backend,
+    copiesMin: 2,
     backendBytesMax,
     store: async (digest, stream) => {
       await state.store()

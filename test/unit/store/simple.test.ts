@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { digestOf } from '../../../runtime/core/digest.js'
 import { SimpleStore } from '../../../runtime/store/simple.js'
-import { compareVersions, parseVersion, stampAfter, type TagVersion } from '../../../runtime/store/tag-version.js'
+import { compareVersions, formatVersion, parseVersion, stampAfter, type TagVersion } from '../../../runtime/store/tag-version.js'
 
 const ONE = digestOf('1')
 const TWO = digestOf('2')
@@ -80,6 +80,26 @@ t.test('a tag only ever moves on, in whatever order the writes come', async t =>
   t.same(await store.advance('a:1', late), late)
   t.same(await store.advance('a:1', early), late)
   t.same(await store.find('a:1'), late)
+})
+
+t.test('whoever reads while a tag moves sees one of its values with the time of that value', async t => {
+  const store = new SimpleStore({ cacheDir: t.testdir({}) })
+  const versions = Array.from({ length: 60 }, (_, i): TagVersion => ({ digest: i % 2 === 0 ? ONE : TWO, stamp: { ms: 1000 + i, count: 0 } }))
+  const over = new AbortController()
+  const written = (async () => {
+    for (const version of versions) await store.advance('a:1', version)
+    over.abort()
+  })()
+  const seen = new Set<string>()
+  const readers = Array.from({ length: 4 }, async () => {
+    while (!over.signal.aborted) {
+      const found = await store.find('a:1')
+      if (found !== undefined) seen.add(formatVersion(found))
+    }
+  })
+  await Promise.all([written, ...readers])
+  const known = new Set(versions.map(formatVersion))
+  t.same([...seen].filter(found => !known.has(found)), [])
 })
 
 t.test('of two files that differ the younger is right', async t => {
