@@ -1,7 +1,6 @@
 import { stat } from 'node:fs/promises'
-import { type Clock, type Millis } from '../../runtime/core/clock.js'
-import { Bitfield } from '../../runtime/core/bitfield.js'
-import { type Digest, digestFromHex, hexOf } from '../../runtime/core/digest.js'
+import { type Clock } from '../../runtime/core/clock.js'
+import { type Digest } from '../../runtime/core/digest.js'
 import { AppError, isAppError, messageOf } from '../../runtime/core/errors.js'
 import { type InfoHash } from '../../runtime/core/infohash.js'
 import { assertNever } from '../../runtime/core/brand.js'
@@ -10,45 +9,16 @@ import { type PeerInfo } from '../../runtime/core/peer.js'
 import { type PeerId } from '../../runtime/core/peer-id.js'
 import { seededPrng } from '../../runtime/core/prng.js'
 import { type SlotQueue } from '../../runtime/core/slot-queue.js'
-import { type CloseReason, type ConnId, type Effect, type Event } from '../../runtime/torrent/events.js'
+import { type ConnId, type Effect, type Event } from '../../runtime/torrent/events.js'
 import { type KeptBlob } from '../../runtime/store/download.js'
 import { Scheduler } from '../../runtime/torrent/scheduler.js'
 import { type TrackerClient } from '../../net/client/clients.js'
-import { Link, type LinkOwner, type PeerMessage } from '../../net/peer/link.js'
-import { type Handshake } from '../../net/wire/messages.js'
+import { type Link, type PeerMessage } from '../../net/peer/link.js'
 import { type HashPool } from '../pool.js'
 import { type OpenedBlob, type SwarmEvents, type SwarmOptions, type SwarmStats } from '../jobs.js'
+import { Connections, type ConnectionsOwner } from './connections.js'
 import { type Reception, Receiver, type ReceiverOwner } from './receiver.js'
 import { suspects, Torrent, type Torrents } from './torrents.js'
-
-/** What is known of a connection besides what the scheduler keeps. */
-interface Conn {
-  readonly link: Link
-  /** Set from the dial, or from the peer's handshake. */
-  torrent: Torrent | undefined
-  /** For a dialled peer: who the tracker said it is. */
-  readonly expected: PeerInfo | undefined
-  readonly neighbours: readonly PeerId[]
-  handshake: Handshake | undefined
-  /** The scheduler has heard of it and must hear of its end. */
-  isScheduled: boolean
-  isEstablished: boolean
-  readonly openedAt: Millis
-  /** When each direction last made headway, and how far it had come then. */
-  readonly sending: Headway
-  readonly receiving: Headway
-}
-
-interface Headway { since: Millis, count: number }
-
-/** A connection on which a piece is due and makes no headway for this long is cut off ... */
-const STALL_MS = 30_000
-/** ... and sooner while others wait for the slots that it holds. */
-const STALL_CONTENDED_MS = 8_000
-/** Fewer bytes of a piece than this are no headway. */
-const HEADWAY_BYTES = 64 * 1024
-/** Connections that have not said who they are; one more and the oldest has to go. */
-const STRANGERS_MAX = 512
 
 export interface DriverParts {
   readonly options: SwarmOptions
@@ -73,16 +43,12 @@ export interface DriverParts {
  *   ... verified, stored   `payloadStarted` -> Receiver -> `receptionDone`
  *   ... served             `pieceRequested` -> scheduler `serve` -> `#serve`
  */
-export class Driver implements LinkOwner, ReceiverOwner {
+export class Driver implements ConnectionsOwner, ReceiverOwner {
   readonly #scheduler: Scheduler
   readonly #receiver: Receiver
-  readonly #conns = new Map<ConnId, Conn>()
-  /** Links that came in and have not said who they are, the oldest first. */
-  readonly #strangers = new Set<Link>()
+  readonly #connections: Connections
   readonly #queue: Event[] = []
   readonly #effects: Effect[] = []
-  /** Links to origins, also after they are closed: their last piece may still be on its way to the disk. */
-  readonly #originLinks = new WeakSet<Link>()
   /** The pieces of an unfinished download that came from origins, which vouch for the blob. */
   readonly #fromOrigins = new Map<InfoHash, Set<number>>()
   readonly #abort = new AbortController()
@@ -91,17 +57,21 @@ export class Driver implements LinkOwner, ReceiverOwner {
   #isRunning = false
   #isStopped = false
   #bytesServed = 0
-  #peersCutOff = 0
 
   constructor (readonly parts: DriverParts) {
+    const allocateConn = (): ConnId => this.#nextConn++ as ConnId
     this.#scheduler = new Scheduler({
       config: parts.options.scheduler,
       self: parts.self.peerId,
       prng: seededPrng(parts.seed),
       isSeederOnly: parts.options.mode === 'seeder',
-      allocateConn: () => this.#nextConn++ as ConnId
+      allocateConn
     })
-    this.#receiver = new Receiver(parts.receiveSlots, parts.pool, this)
+    const { clock, torrents, receiveSlots, sendSlots, crash, options: { scheduler: { conn: { handshakeTimeoutMs } } } } = parts
+    this.#connections = new Connections({
+      peerId: parts.self.peerId, handshakeTimeoutMs, clock, torrents, receiveSlots, sendSlots, allocateConn, crash
+    }, this)
+    this.#receiver = new Receiver(receiveSlots, parts.pool, this)
   }
 
   // ---- calls from the main thread ----
@@ -156,13 +126,13 @@ export class Driver implements LinkOwner, ReceiverOwner {
     const { bytesFromOrigins, bytesFromAgents, bytesDiscarded: duplicateBytes, piecesCorrupt: corruptPieces } = this.#scheduler.stats
     return {
       torrents: this.parts.torrents.size,
-      conns: this.#conns.size,
+      conns: this.#connections.size,
       bytesFromOrigins,
       bytesFromAgents,
       bytesServed: this.#bytesServed,
       duplicateBytes,
       corruptPieces,
-      peersCutOff: this.#peersCutOff,
+      peersCutOff: this.#connections.cutOff,
       slotsLeased: this.parts.receiveSlots.slab.leasedCount + this.parts.sendSlots.slab.leasedCount
     }
   }
@@ -180,7 +150,7 @@ export class Driver implements LinkOwner, ReceiverOwner {
     this.dispatch({ type: 'shutdown' })
     this.#isStopped = true
     this.#abort.abort()
-    for (const conn of this.#conns.values()) conn.link.close('shutdown')
+    this.#connections.stop()
     for (const torrent of [...this.parts.torrents.values()]) this.#end(torrent, new AppError('CANCELLED', 'the process is shutting down'))
     await this.parts.torrents.close()
   }
@@ -188,8 +158,7 @@ export class Driver implements LinkOwner, ReceiverOwner {
   /** Called every 100 ms or so. */
   tick (): void {
     this.dispatch({ type: 'tick' })
-    const now = this.parts.clock.now()
-    for (const conn of this.#conns.values()) this.#expire(conn, now)
+    this.#connections.tick()
   }
 
   // ---- events in, effects out ----
@@ -214,10 +183,10 @@ export class Driver implements LinkOwner, ReceiverOwner {
   #perform (effect: Effect): void {
     switch (effect.type) {
       case 'announce': return this.#announce(effect.infoHash, effect.isComplete)
-      case 'dial': return this.#dial(effect.conn, effect.infoHash, effect.peer, effect.neighbours)
-      case 'accept': return this.#accept(effect.conn, effect.neighbours)
-      case 'refuse': return this.#close(effect.conn, effect.reason)
-      case 'close': return this.#close(effect.conn, effect.reason)
+      case 'dial': return this.#connections.dial(effect.conn, effect.infoHash, effect.peer, effect.neighbours)
+      case 'accept': return this.#connections.accept(effect.conn, effect.neighbours)
+      case 'refuse': return this.#connections.close(effect.conn, effect.reason)
+      case 'close': return this.#connections.close(effect.conn, effect.reason)
       case 'request': return this.#onLink(effect.conn, (link, torrent) => {
         link.send({ type: 'pieceRequest', index: effect.piece, offset: 0, length: torrent.metaInfo.lengths.sizeOf(effect.piece) })
       })
@@ -293,7 +262,7 @@ export class Driver implements LinkOwner, ReceiverOwner {
 
   /** Forgets a torrent: who waits gets the error, connections that are left are closed. */
   #end (torrent: Torrent, error: AppError | undefined): void {
-    for (const conn of this.#conns.values()) if (conn.torrent === torrent) conn.link.close('torrent-forgotten')
+    this.#connections.closeAllOf(torrent)
     this.parts.torrents.drop(torrent)
     this.#fromOrigins.delete(torrent.infoHash)
     this.#settle(torrent, error ?? (torrent.isComplete ? undefined : new AppError('CANCELLED', `the download of ${torrent.digest} was given up`)))
@@ -318,159 +287,12 @@ export class Driver implements LinkOwner, ReceiverOwner {
     return torrent
   }
 
-  // ---- connections ----
+  // ---- what connections bring ----
 
   /** A connection comes in; undefined to turn it away. */
-  admit (): Link | undefined {
-    if (this.#isStopped) return undefined
-    const [oldest] = this.#strangers
-    if (oldest !== undefined && this.#strangers.size >= STRANGERS_MAX) {
-      this.#strangers.delete(oldest)
-      oldest.close('handshake-timeout')
-    }
-    const link = Link.accept(this.#nextConn++ as ConnId, this, this.parts.sendSlots)
-    this.#strangers.add(link)
-    this.#remember(link, undefined, undefined, [])
-    return link
-  }
+  admit (): Link | undefined { return this.#connections.admit() }
 
-  #dial (id: ConnId, infoHash: InfoHash, peer: PeerInfo, neighbours: readonly PeerId[]): void {
-    const torrent = this.parts.torrents.byHash(infoHash)
-    if (torrent === undefined) {
-      this.dispatch({ type: 'handshakeFailed', conn: id, reason: 'torrent-unknown' })
-      return
-    }
-    const link = Link.dial(id, peer, this.parts.options.scheduler.conn.handshakeTimeoutMs, this, this.parts.sendSlots)
-    this.#remember(link, torrent, peer, neighbours).isScheduled = true
-    if (peer.isOrigin) this.#originLinks.add(link)
-  }
-
-  #remember (link: Link, torrent: Torrent | undefined, expected: PeerInfo | undefined, neighbours: readonly PeerId[]): Conn {
-    const now = this.parts.clock.now()
-    const conn: Conn = {
-      link,
-      torrent,
-      expected,
-      neighbours,
-      handshake: undefined,
-      isScheduled: false,
-      isEstablished: false,
-      openedAt: now,
-      sending: { since: now, count: 0 },
-      receiving: { since: now, count: 0 }
-    }
-    this.#conns.set(link.id, conn)
-    return conn
-  }
-
-  connected (link: Link): void {
-    const conn = this.#conns.get(link.id)
-    if (conn?.torrent !== undefined) this.#introduce(link, conn.torrent, conn.torrent.namespace, conn.neighbours)
-  }
-
-  #introduce (link: Link, torrent: Torrent, namespace: string, neighbours: readonly PeerId[]): void {
-    link.send({
-      type: 'handshake',
-      handshake: {
-        infoHash: torrent.infoHash,
-        name: hexOf(torrent.digest),
-        peerId: this.parts.self.peerId,
-        bitfieldBytes: torrent.stored.have.serialize(),
-        namespace,
-        neighbours
-      }
-    })
-  }
-
-  handshake (link: Link, handshake: Handshake): void {
-    const conn = this.#conns.get(link.id)
-    if (conn === undefined) return
-    conn.handshake = handshake
-    if (conn.expected !== undefined) {
-      if (handshake.peerId !== conn.expected.id) link.close('wrong-peer')
-      else if (handshake.infoHash !== conn.torrent?.infoHash || handshake.name !== hexOf(conn.torrent.digest)) link.close('wrong-torrent')
-      else this.#establish(conn, handshake)
-      return
-    }
-    // Requests may stand right behind the handshake; they are heard once the peer is let in.
-    link.hold()
-    const known = this.parts.torrents.byHash(handshake.infoHash)
-    if (known !== undefined) {
-      this.#meet(conn, known, handshake)
-      return
-    }
-    this.parts.torrents.find(digestFromHex(handshake.name)).then(
-      torrent => {
-        if (torrent === undefined) link.close('torrent-unknown')
-        else this.#meet(conn, torrent, handshake)
-      },
-      () => link.close('torrent-unknown')
-    ).catch(this.parts.crash)
-  }
-
-  /** A peer that dialled us has said what it wants. */
-  #meet (conn: Conn, torrent: Torrent, handshake: Handshake): void {
-    if (conn.link.isClosed) return
-    if (torrent.infoHash !== handshake.infoHash || hexOf(torrent.digest) !== handshake.name) {
-      conn.link.close('wrong-torrent')
-      return
-    }
-    conn.torrent = torrent
-    conn.isScheduled = true
-    this.#strangers.delete(conn.link)
-    const { infoHash, neighbours, peerId: peer } = handshake
-    this.dispatch({ type: 'incoming', conn: conn.link.id, infoHash, peer, neighbours })
-  }
-
-  #accept (id: ConnId, neighbours: readonly PeerId[]): void {
-    const conn = this.#conns.get(id)
-    if (conn?.torrent === undefined || conn.handshake === undefined) return
-    this.#introduce(conn.link, conn.torrent, '', neighbours)
-    this.#establish(conn, conn.handshake)
-  }
-
-  #establish (conn: Conn, handshake: Handshake): void {
-    const pieceCount = conn.torrent?.metaInfo.lengths.pieceCount ?? 0
-    const peerHas = Bitfield.parse(handshake.bitfieldBytes, pieceCount)
-    if (peerHas === undefined) {
-      conn.link.close('lying-bitfield')
-      return
-    }
-    conn.isEstablished = true
-    this.dispatch({ type: 'handshaken', conn: conn.link.id, peerHas })
-    conn.link.proceed()
-  }
-
-  closed (link: Link, reason: CloseReason): void {
-    const conn = this.#conns.get(link.id)
-    this.#conns.delete(link.id)
-    this.#strangers.delete(link)
-    this.#receiver.abandon(link)
-    if (reason === 'protocol-violation' || reason === 'corrupt-piece' || reason === 'lying-bitfield' || reason === 'stalled') this.#peersCutOff++
-    if (conn?.isScheduled !== true) return
-    this.dispatch({ type: conn.isEstablished ? 'connClosed' : 'handshakeFailed', conn: link.id, reason })
-  }
-
-  #close (id: ConnId, reason: CloseReason): void { this.#conns.get(id)?.link.close(reason) }
-
-  #expire (conn: Conn, now: Millis): void {
-    const { link } = conn
-    if (!conn.isEstablished) {
-      // Twice: once for the connect or for their message, once for ours.
-      if (now - conn.openedAt > 2 * this.parts.options.scheduler.conn.handshakeTimeoutMs) link.close('handshake-timeout')
-      return
-    }
-    const isContended = this.parts.receiveSlots.isContended || this.parts.sendSlots.isContended
-    const limitMs = isContended ? STALL_CONTENDED_MS : STALL_MS
-    if (hasStalled(conn.sending, link.isSending, link.blocksSent, 1, now, limitMs) ||
-      hasStalled(conn.receiving, link.isReceiving, link.bytesReceived, HEADWAY_BYTES, now, limitMs)) link.close('stalled')
-  }
-
-  // ---- messages and pieces ----
-
-  message (link: Link, message: PeerMessage): void {
-    const torrent = this.#conns.get(link.id)?.torrent
-    if (torrent === undefined) return
+  message (link: Link, torrent: Torrent, message: PeerMessage): void {
     const conn = link.id
     switch (message.type) {
       case 'pieceRequest': {
@@ -499,10 +321,11 @@ export class Driver implements LinkOwner, ReceiverOwner {
     if (piece !== undefined) act(piece)
   }
 
-  payloadStarted (link: Link, index: number, offset: number, length: number): void {
-    const torrent = this.#conns.get(link.id)?.torrent
-    const piece = torrent?.metaInfo.lengths.index(index)
-    if (torrent === undefined || piece === undefined || offset !== 0 || length !== torrent.metaInfo.lengths.sizeOf(piece)) {
+  payloadStarted (
+    link: Link, torrent: Torrent, { index, offset, length }: { readonly index: number, readonly offset: number, readonly length: number }
+  ): void {
+    const piece = torrent.metaInfo.lengths.index(index)
+    if (piece === undefined || offset !== 0 || length !== torrent.metaInfo.lengths.sizeOf(piece)) {
       link.close('protocol-violation')
       return
     }
@@ -511,6 +334,8 @@ export class Driver implements LinkOwner, ReceiverOwner {
 
   payloadDone (link: Link): void { this.#receiver.finish(link) }
 
+  gone (link: Link): void { this.#receiver.abandon(link) }
+
   receptionDue (link: Link, piece: PieceIndex, isDue: boolean): void { this.dispatch({ type: 'payloadDue', conn: link.id, piece, isDue }) }
 
   receptionDone (link: Link, torrent: Torrent, piece: PieceIndex, outcome: Reception): void {
@@ -518,7 +343,7 @@ export class Driver implements LinkOwner, ReceiverOwner {
     const conn = link.id
     switch (outcome) {
       case 'stored': {
-        if (this.#originLinks.has(link)) this.#fromOrigins.set(torrent.infoHash, (this.#fromOrigins.get(torrent.infoHash) ?? new Set()).add(piece))
+        if (this.#connections.isToOrigin(link)) this.#noteFromOrigin(torrent, piece)
         this.dispatch({ type: 'pieceStored', conn, piece })
         if (torrent.isTrusted && torrent.readers.size > 0) this.parts.emit('verified', { digest: torrent.digest, piece })
         return
@@ -535,9 +360,13 @@ export class Driver implements LinkOwner, ReceiverOwner {
     link.sendPiece(piece, { fd: torrent.stored.fd, position, length }, () => { this.#bytesServed += length })
   }
 
+  #noteFromOrigin ({ infoHash }: Torrent, piece: PieceIndex): void {
+    this.#fromOrigins.set(infoHash, (this.#fromOrigins.get(infoHash) ?? new Set()).add(piece))
+  }
+
   #onLink (id: ConnId, act: (link: Link, torrent: Torrent) => void): void {
-    const conn = this.#conns.get(id)
-    if (conn?.torrent !== undefined) act(conn.link, conn.torrent)
+    const found = this.#connections.find(id)
+    if (found !== undefined) act(found.link, found.torrent)
   }
 
   #withTorrent (infoHash: InfoHash, act: (torrent: Torrent) => void): void {
@@ -553,11 +382,4 @@ async function isFile (path: string): Promise<boolean> {
 /** Nobody would ever tell of the end of a torrent that is forgotten already. @throws AppError CANCELLED */
 function requireKept (torrent: Torrent): void {
   if (torrent.isRetired) throw new AppError('CANCELLED', `${torrent.digest} was deleted while it was being opened`)
-}
-
-function hasStalled (headway: Headway, isDue: boolean, count: number, step: number, now: Millis, limitMs: number): boolean {
-  if (isDue && count - headway.count < step) return now - headway.since > limitMs
-  headway.since = now
-  headway.count = count
-  return false
 }
