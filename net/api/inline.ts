@@ -19,10 +19,13 @@ export function isWelcome (header: string | undefined, sizeBytes: number): boole
   return header !== undefined && /^\d{1,9}$/.test(header) && sizeBytes <= Math.min(Number(header), INLINE_BYTES_MAX)
 }
 
-/** Metainfo and blob as one body, and the headers that say so. */
+/**
+ * Metainfo and blob as one body, and the headers that say so. A cache in between knows answers by their address alone, and
+ * must not give this one to somebody who did not ask for it.
+ */
 export function joinInlined (metaInfo: string, blob: Uint8Array): { readonly headers: Record<string, string>, readonly body: Uint8Array } {
   const head = Buffer.from(metaInfo)
-  return { headers: { [INLINE_HEADER]: String(head.length) }, body: Buffer.concat([head, blob]) }
+  return { headers: { [INLINE_HEADER]: String(head.length), 'Cache-Control': 'no-store' }, body: Buffer.concat([head, blob]) }
 }
 
 /**

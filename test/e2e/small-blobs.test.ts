@@ -113,6 +113,7 @@ t.test('origins and trackers send along what is welcome, and only that', async t
     for (const attempt of ['first', 'second']) {
       const both = await call(port, 'GET', path, { headers: { [INLINE_HEADER]: '5000' } })
       t.equal(both.headers[INLINE_HEADER], String(plain.body.length), `${role}, ${attempt} time`)
+      t.equal(both.headers['cache-control'], 'no-store', 'not for caches that know nothing of it')
       t.ok(both.body.equals(Buffer.concat([plain.body, bytes])))
     }
   }
