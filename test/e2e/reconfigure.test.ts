@@ -18,7 +18,7 @@ t.test('the scheduler is configured while it runs', async t => {
     const [one, two, other] = await Promise.all([
       call(origin, 'PATCH', originApi.configureScheduler.path, { body: config }),
       call(agentServer, 'PATCH', agentApi.configureScheduler.path, { body: config }),
-      call(agentServer, 'GET', '/health')
+      call(agentServer, 'GET', agentApi.stats.path)
     ])
     for (const { status, body } of [one, two]) t.same([status, body.toString()], [200, ''])
     t.equal(other.status, 200, 'who comes meanwhile waits')
